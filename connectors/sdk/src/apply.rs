@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Operation, Result, SecretString};
+use crate::{Account, Anchor, Operation, Result, SecretString};
 
 /// The writer of one target. Only the step `apply` holds one, and only for an adopted target.
 #[async_trait]
@@ -28,16 +28,18 @@ pub struct Receipt {
     pub account: Option<Account>,
     /// The secret of a new credential or a generated password. It goes to its delivery place and nowhere else.
     pub secret: Option<SecretString>,
+    /// The target's id of the credential that was issued or rotated, by which it is rotated and revoked later.
+    pub credential: Option<Anchor>,
 }
 
 impl Receipt {
     /// A change of one account that left it like this.
     pub fn changed(account: Option<Account>) -> Receipt {
-        Receipt { changed: true, account, secret: None }
+        Receipt { changed: true, account, secret: None, credential: None }
     }
 
     /// Nothing had to be done.
     pub fn unchanged(account: Option<Account>) -> Receipt {
-        Receipt { changed: false, account, secret: None }
+        Receipt { changed: false, account, secret: None, credential: None }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::{Apply, Error, ErrorKind, Observe, Result};
+use crate::{Apply, Error, ErrorKind, Observe, Result, Stage};
 
 /// A kind of system that provost can speak to.
 pub trait Connector: Send + Sync {
@@ -24,6 +24,12 @@ pub trait Connector: Send + Sync {
 
     /// Opens the writer of one target. No call is made yet.
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Apply>>;
+
+    /// What the conformance suite may do on a throwaway system beyond the contract; `None` where the connector offers
+    /// nothing. For conformance only, never used by the daemon.
+    fn stage(&self, _settings: &Settings) -> Result<Option<Box<dyn Stage>>> {
+        Ok(None)
+    }
 }
 
 /// One setting of a connector.

@@ -10,6 +10,7 @@ mod connector;
 mod error;
 mod observe;
 mod operation;
+mod stage;
 
 pub use account::{Account, Anchor, Attributes, Entitlement, EntitlementKey, Nesting, State, Value};
 pub use apply::{Apply, IdempotencyKey, Receipt};
@@ -18,6 +19,7 @@ pub use connector::{Connector, Limits, Setting, SettingKind, Settings};
 pub use error::{Error, ErrorKind, Persistence, Result};
 pub use observe::{Collected, Completeness, Cursor, Item, Observe, Permission, Probe, Read, Sink, Wanted};
 pub use operation::{AccountRef, Create, EntitlementRef, Operation, Verb};
+pub use stage::Stage;
 
 mod apply;
 
