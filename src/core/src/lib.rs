@@ -1,1 +1,12 @@
-//! provost-core
+//! The pure core of provost: documents, access, diff, plan, gate and the daemon's step.
+//!
+//! In: bytes of documents, observations, instants. Out: grants, plans, decisions, commands. It never touches a
+//! clock, a network, a file, a process, the environment or randomness: all of them are arguments. The order of the
+//! modules is the order of the data: `snapshot -> access -> observed -> diff -> plan -> gate -> step`.
+
+pub mod document;
+pub mod set;
+pub mod sym;
+pub mod when;
+
+pub use sym::Sym;
