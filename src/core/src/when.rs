@@ -73,7 +73,7 @@ impl FromStr for When {
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(When::Instant(instant));
         }
-        if text.parse::<jiff::civil::DateTime>().is_ok() {
+        if text.contains(':') && text.parse::<jiff::civil::DateTime>().is_ok() {
             return Err(WhenError::NoOffset(text.to_owned()));
         }
         Err(WhenError::NotWhen(text.to_owned()))
