@@ -6,6 +6,7 @@
 
 pub mod document;
 pub mod set;
+pub mod step;
 pub mod sym;
 pub mod when;
 

@@ -1,0 +1,543 @@
+//! The whole behaviour of the daemon, as a function: `step(now, event) -> commands`.
+//!
+//! In: the instant and what happened. Out: what to do next. Nothing here waits, reads a clock or does I/O, so a
+//! simulator runs the same code as the shell in package `provost`, with a heap of events in the place of the world.
+//!
+//! Events are hints: `Head` says where the tracked branch was found, `Planned` what was to do when it was computed;
+//! state is read again before anything depends on it. Every command that takes time is answered by exactly one
+//! event, which each command names.
+
+mod bucket;
+mod status;
+mod target;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use provost_sdk::ErrorKind;
+
+use crate::Sym;
+pub use bucket::Bucket;
+pub use status::{Health, OperationStatus, Status, Sync, TargetStatus};
+use target::TargetState;
+
+/// Names one planned operation from its plan to its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct OperationId(pub u64);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The shell is up; the targets are those of the documents in force at the last trusted commit.
+    Start(World),
+    /// A deadline that [`Daemon::wake`] named may have passed.
+    Tick,
+    /// Something may have moved the tracked branch: a file event, a webhook.
+    Nudge,
+    /// The answer to [`Command::Fetch`].
+    Head(Result<Sym, String>),
+    /// The answer to [`Command::Load`]: the commit's documents count from now on, or why they do not.
+    Loaded {
+        /// Which commit.
+        commit: Sym,
+        /// What it changed, or why it was not taken.
+        result: Result<World, String>,
+    },
+    /// The answer to [`Command::Advance`].
+    Advanced(World),
+    /// The answer to [`Command::Read`].
+    Read {
+        /// Which target.
+        target: Sym,
+        /// How it went.
+        result: Result<ReadSummary, Failure>,
+    },
+    /// The answer to [`Command::Plan`].
+    Planned {
+        /// Which target.
+        target: Sym,
+        /// What the gate let through, and what it held.
+        plan: PlanSummary,
+    },
+    /// The answer to [`Command::Intend`]: the intents are durable, or the journal cannot be written.
+    Intended {
+        /// Which target.
+        target: Sym,
+        /// Which operations, or why none.
+        result: Result<Vec<OperationId>, String>,
+    },
+    /// The answer to [`Command::Call`]; its outcome is durable.
+    Called {
+        /// Which target.
+        target: Sym,
+        /// Which operation.
+        operation: OperationId,
+        /// How it went.
+        result: Result<Done, Failure>,
+    },
+    /// The journal can be written again.
+    JournalHealed,
+    /// An operator suspends one target, or all.
+    Suspend(Option<Sym>),
+    /// An operator resumes one target, or all; a quarantine ends with it.
+    Resume(Option<Sym>),
+    /// An operator asks for a whole read now.
+    Refresh(Option<Sym>),
+    /// SIGTERM: nothing new is begun.
+    Stop,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Look where the tracked branch is. Answered by [`Event::Head`].
+    Fetch,
+    /// Read a commit and make its documents count. Answered by [`Event::Loaded`].
+    Load(Sym),
+    /// An instant passed at which grants begin or end. Answered by [`Event::Advanced`].
+    Advance,
+    /// Read a target. Answered by [`Event::Read`].
+    Read {
+        /// Which.
+        target: Sym,
+        /// How much.
+        mode: Mode,
+    },
+    /// Compare, plan and decide. Answered by [`Event::Planned`].
+    Plan {
+        /// Which target.
+        target: Sym,
+        /// For whom.
+        scope: Scope,
+    },
+    /// Make intents durable. Answered by [`Event::Intended`].
+    Intend {
+        /// Which target.
+        target: Sym,
+        /// Which operations, in order.
+        operations: Vec<OperationId>,
+    },
+    /// Do one operation whose intent is durable, and make its outcome durable. Answered by [`Event::Called`].
+    Call {
+        /// Which target.
+        target: Sym,
+        /// Which operation.
+        operation: OperationId,
+    },
+    /// Record that these intents are not attempted. Not answered.
+    Abandon {
+        /// Which target.
+        target: Sym,
+        /// Which operations.
+        operations: Vec<OperationId>,
+    },
+    /// Nothing is under way and nothing will be begun. Not answered.
+    Exit,
+}
+
+/// How much of a target is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// What changed since the last read.
+    Delta,
+    /// Everything.
+    Full,
+}
+
+/// For whom a target is planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Only these identities.
+    Identities(BTreeSet<Sym>),
+    /// Everybody.
+    All,
+}
+
+/// What counts now: the targets in force, for whom something changed, and when time alone changes something next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct World {
+    /// The targets in force.
+    pub targets: BTreeMap<Sym, Target>,
+    /// For whom to plan again, by target.
+    pub changed: BTreeMap<Sym, Scope>,
+    /// The next instant at which a grant begins or ends.
+    pub boundary: Option<Timestamp>,
+}
+
+/// What the daemon has to know of one target in force.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// A whole read every so often.
+    pub full: SignedDuration,
+    /// A delta read every so often, where the target has deltas.
+    pub delta: Option<SignedDuration>,
+    /// Calls under way at once.
+    pub concurrency: usize,
+    /// Calls a second.
+    pub per_second: Option<u32>,
+}
+
+/// A read that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadSummary {
+    /// Why the read concludes nothing from absence, if it does not.
+    pub partial: Option<String>,
+    /// Why provost must stop adding to the target, if so: an empty or shrunken read, another place.
+    pub alarm: Option<String>,
+    /// For whom something is different.
+    pub changed: Scope,
+}
+
+/// A plan, as far as the daemon needs it. The counts are those of the whole target, whatever the scope was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanSummary {
+    /// What the gate lets proceed, in order.
+    pub operations: Vec<Queued>,
+    /// How many operations wait for evidence.
+    pub waiting: usize,
+    /// How many operations guards refused.
+    pub refused: usize,
+    /// How many differences were not planned.
+    pub held: usize,
+}
+
+/// One operation that may proceed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queued {
+    /// Its name.
+    pub id: OperationId,
+    /// Its digest: the same operation planned again has the same.
+    pub digest: Sym,
+    /// For whom.
+    pub identity: Option<Sym>,
+    /// Whether it adds.
+    pub adds: bool,
+    /// What must have succeeded before.
+    pub after: Vec<OperationId>,
+}
+
+/// A call that succeeded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Done {
+    /// For whom to plan again, by target: what comes after this operation elsewhere.
+    pub changed: BTreeMap<Sym, Scope>,
+}
+
+/// A call that failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// A sentence for people.
+    pub message: String,
+    /// Whether the change may have happened: the target is read before anything else is concluded.
+    pub in_doubt: bool,
+}
+
+/// How the daemon paces itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Between two looks at the tracked branch.
+    pub poll: SignedDuration,
+    /// The first wait after a failure; doubled with each further one.
+    pub backoff: SignedDuration,
+    /// The longest wait after a failure.
+    pub backoff_cap: SignedDuration,
+}
+
+impl Default for Pace {
+    /// A minute between polls is unnoticed by any forge; one second is over before a person looks, five minutes is
+    /// the longest that a healed target should wait.
+    fn default() -> Pace {
+        Pace {
+            poll: SignedDuration::from_secs(60),
+            backoff: SignedDuration::from_secs(1),
+            backoff_cap: SignedDuration::from_mins(5),
+        }
+    }
+}
+
+/// The state of the daemon. All of it can be thrown away: a new one reads everything again.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    pace: Pace,
+    jitter: Jitter,
+    source: Source,
+    targets: BTreeMap<Sym, TargetState>,
+    boundary: Option<Timestamp>,
+    advancing: bool,
+    suspended: bool,
+    journal: Option<String>,
+    stopping: bool,
+    exited: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Source {
+    counted: Option<Sym>,
+    fetching: bool,
+    again: bool,
+    loading: bool,
+    next: Option<Sym>,
+    refused: Option<(Sym, String)>,
+    failures: u32,
+    error: Option<String>,
+    poll_at: Option<Timestamp>,
+}
+
+impl Daemon {
+    /// A daemon at the commit that counts, which has yet to be started. `seed` spreads its timers.
+    pub fn new(pace: Pace, counted: Option<Sym>, seed: u64) -> Daemon {
+        Daemon {
+            pace,
+            jitter: Jitter(seed),
+            source: Source { counted, ..Source::default() },
+            targets: BTreeMap::new(),
+            boundary: None,
+            advancing: false,
+            suspended: false,
+            journal: None,
+            stopping: false,
+            exited: false,
+        }
+    }
+
+    /// Takes one event and says what to do.
+    pub fn step(&mut self, now: Timestamp, event: Event) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.take(now, event, &mut commands);
+        self.go_on(now, &mut commands);
+        commands
+    }
+
+    /// The next instant at which time alone gives something to do.
+    pub fn wake(&self) -> Option<Timestamp> {
+        let poll = self.source.poll_at.filter(|_| !self.source.fetching && !self.stopping);
+        let boundary = self.boundary.filter(|_| !self.advancing && !self.stopping);
+        let targets = self.targets.values().filter_map(|target| target.wake(self.mood()));
+        targets.chain(poll).chain(boundary).min()
+    }
+
+    /// The commit whose documents count.
+    pub fn counted(&self) -> Option<Sym> {
+        self.source.counted
+    }
+
+    fn take(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        match event {
+            Event::Start(world) => {
+                self.adopt(now, world);
+                self.source.poll_at = Some(now);
+            }
+            Event::Tick => {}
+            Event::Nudge => self.look(now),
+            Event::Head(head) => self.head(now, head),
+            Event::Loaded { commit, result } => self.loaded(now, commit, result),
+            Event::Advanced(world) => {
+                self.advancing = false;
+                self.adopt(now, world);
+            }
+            Event::Read { target, result } => {
+                self.with_target(target, |state, pace, jitter| state.read(now, result, pace, jitter));
+            }
+            Event::Planned { target, plan } => {
+                self.with_target(target, |state, _, _| state.planned(plan));
+            }
+            Event::Intended { target, result } => {
+                if let Err(reason) = &result {
+                    self.journal = Some(reason.clone());
+                }
+                self.with_target(target, |state, _, _| state.intended(result));
+            }
+            Event::Called { target, operation, result } => self.called(now, target, operation, result),
+            Event::JournalHealed => {
+                self.journal = None;
+                self.targets.values_mut().for_each(|target| target.replan(Scope::All));
+            }
+            Event::Suspend(None) => self.suspended = true,
+            Event::Suspend(Some(target)) => self.with_target(target, |state, _, _| state.suspended = true),
+            Event::Resume(which) => self.resume(now, which),
+            Event::Refresh(which) => {
+                for (_, state) in
+                    self.targets.iter_mut().filter(|(id, _)| which.is_none_or(|which| which == **id))
+                {
+                    state.full_at = now;
+                    state.retry_at = None;
+                }
+            }
+            Event::Stop => self.stopping = true,
+        }
+        self.give_back(commands);
+    }
+
+    /// Everything that can be begun now.
+    fn go_on(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        let mood = self.mood();
+        if !self.stopping {
+            self.go_on_with_source(now, commands);
+            if !self.advancing
+                && !self.source.loading
+                && self.boundary.is_some_and(|boundary| boundary <= now)
+            {
+                self.advancing = true;
+                commands.push(Command::Advance);
+            }
+        }
+        for (id, state) in &mut self.targets {
+            state.go_on(*id, now, mood, commands);
+        }
+        if self.stopping && !self.exited && self.is_quiet() {
+            self.exited = true;
+            commands.push(Command::Exit);
+        }
+    }
+
+    fn go_on_with_source(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        let source = &mut self.source;
+        if !source.fetching && source.poll_at.is_some_and(|at| at <= now) {
+            source.fetching = true;
+            source.again = false;
+            commands.push(Command::Fetch);
+        }
+        if !source.loading
+            && !self.advancing
+            && let Some(commit) = source.next.take()
+        {
+            source.loading = true;
+            commands.push(Command::Load(commit));
+        }
+    }
+
+    fn look(&mut self, now: Timestamp) {
+        self.source.again = true;
+        self.source.poll_at = Some(now);
+    }
+
+    fn head(&mut self, now: Timestamp, head: Result<Sym, String>) {
+        let source = &mut self.source;
+        source.fetching = false;
+        let wait = match head {
+            Ok(commit) => {
+                source.failures = 0;
+                source.error = None;
+                let refused = source.refused.as_ref().is_some_and(|(refused, _)| *refused == commit);
+                if source.counted != Some(commit) && !refused {
+                    source.next = Some(commit);
+                }
+                self.jitter.spread(self.pace.poll)
+            }
+            Err(reason) => {
+                source.failures += 1;
+                source.error = Some(reason);
+                self.jitter.spread(backoff(&self.pace, source.failures))
+            }
+        };
+        // A nudge that came while the branch was looked at may be younger than what was found.
+        source.poll_at = Some(if source.again { now } else { now + wait });
+    }
+
+    fn loaded(&mut self, now: Timestamp, commit: Sym, result: Result<World, String>) {
+        self.source.loading = false;
+        match result {
+            Ok(world) => {
+                self.source.counted = Some(commit);
+                self.source.refused = None;
+                self.adopt(now, world);
+            }
+            Err(reason) => self.source.refused = Some((commit, reason)),
+        }
+    }
+
+    fn adopt(&mut self, now: Timestamp, world: World) {
+        let World { targets, changed, boundary } = world;
+        self.boundary = boundary;
+        for (id, target) in &targets {
+            match self.targets.get_mut(id) {
+                Some(state) => state.settings(*target, now),
+                None => {
+                    self.targets.insert(*id, TargetState::new(*target, now));
+                }
+            }
+        }
+        for (id, state) in &mut self.targets {
+            state.gone = !targets.contains_key(id);
+        }
+        self.targets.retain(|_, state| !state.gone || !state.is_quiet());
+        self.plan_again(changed);
+    }
+
+    fn plan_again(&mut self, changed: BTreeMap<Sym, Scope>) {
+        for (target, scope) in changed {
+            self.with_target(target, |state, _, _| state.replan(scope));
+        }
+    }
+
+    fn called(&mut self, now: Timestamp, target: Sym, operation: OperationId, result: Result<Done, Failure>) {
+        let result = result.map(|done| self.plan_again(done.changed));
+        self.with_target(target, |state, pace, jitter| state.called(now, operation, result, pace, jitter));
+    }
+
+    fn resume(&mut self, now: Timestamp, which: Option<Sym>) {
+        if which.is_none() {
+            self.suspended = false;
+        }
+        for (_, state) in self.targets.iter_mut().filter(|(id, _)| which.is_none_or(|which| which == **id)) {
+            state.resume(now);
+        }
+    }
+
+    /// What is intended and cannot be called any more is given back, on the record.
+    fn give_back(&mut self, commands: &mut Vec<Command>) {
+        let mood = self.mood();
+        for (id, state) in &mut self.targets {
+            let operations = state.give_back(mood);
+            if !operations.is_empty() {
+                commands.push(Command::Abandon { target: *id, operations });
+            }
+        }
+    }
+
+    fn with_target(&mut self, id: Sym, act: impl FnOnce(&mut TargetState, &Pace, &mut Jitter)) {
+        if let Some(state) = self.targets.get_mut(&id) {
+            act(state, &self.pace, &mut self.jitter);
+        }
+    }
+
+    fn mood(&self) -> Mood {
+        Mood { writes: !self.suspended && self.journal.is_none() && !self.stopping, reads: !self.stopping }
+    }
+
+    fn is_quiet(&self) -> bool {
+        !self.source.loading && !self.advancing && self.targets.values().all(TargetState::is_quiet)
+    }
+}
+
+/// What the daemon as a whole permits.
+#[derive(Clone, Copy, Debug)]
+struct Mood {
+    writes: bool,
+    reads: bool,
+}
+
+/// Spreads timers, so that a hundred daemons do not ask at the same second. The numbers are those of SplitMix64.
+#[derive(Clone, Debug)]
+struct Jitter(u64);
+
+impl Jitter {
+    /// Between 90 and 110 percent of a duration.
+    fn spread(&mut self, duration: SignedDuration) -> SignedDuration {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let percent = 90 + ((mixed ^ (mixed >> 31)) % 21) as i32;
+        duration / 100 * percent
+    }
+}
+
+/// The wait after so many failures in a row.
+fn backoff(pace: &Pace, failures: u32) -> SignedDuration {
+    let doubled = pace.backoff.as_millis().saturating_mul(1 << failures.saturating_sub(1).min(20));
+    SignedDuration::from_millis(i64::try_from(doubled).unwrap_or(i64::MAX)).min(pace.backoff_cap)
+}

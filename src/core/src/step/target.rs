@@ -1,0 +1,423 @@
+//! One target's part of the daemon: when it is read, what is queued, what is under way, and why it is held.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+use jiff::Timestamp;
+
+use provost_sdk::{ErrorKind, Persistence};
+
+use super::{
+    Bucket, Command, Failure, Jitter, Mode, Mood, OperationId, Pace, PlanSummary, Queued, ReadSummary, Scope,
+    Target, backoff,
+};
+use crate::Sym;
+
+/// Intents that are acknowledged ahead of their calls, for each call that may be under way. More would let a leaver
+/// wait behind grants that are already promised; fewer would make every call wait for its own write of the journal.
+const WINDOW: usize = 4;
+
+#[derive(Clone, Debug)]
+pub(super) struct TargetState {
+    target: Target,
+    pub(super) gone: bool,
+    pub(super) suspended: bool,
+    /// Why provost stopped adding.
+    pub(super) quarantine: Option<Quarantine>,
+    /// What the last failed call or read said; cleared by the next that works.
+    pub(super) trouble: Option<String>,
+    pub(super) read_once: bool,
+    pub(super) partial: Option<String>,
+    pub(super) reading: Option<Mode>,
+    pub(super) full_at: Timestamp,
+    delta_at: Option<Timestamp>,
+    failures: u32,
+    /// Nothing that can wait is begun before this.
+    pub(super) retry_at: Option<Timestamp>,
+    /// For whom to plan.
+    unplanned: Option<Scope>,
+    /// What is being planned.
+    planning: Option<Scope>,
+    queue: VecDeque<Queued>,
+    intending: Vec<Queued>,
+    ready: VecDeque<Queued>,
+    calling: BTreeMap<OperationId, Queued>,
+    /// Operations that ended since the queue was made, for what comes after them.
+    succeeded: BTreeSet<OperationId>,
+    /// Digests that failed for good: not tried again until a whole read or a change for them.
+    given_up: HashSet<Sym>,
+    bucket: Option<Bucket>,
+    pub(super) summary: Summary,
+}
+
+/// Why a target is quarantined, and whether a good read ends it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quarantine {
+    pub(super) reason: String,
+    heals: bool,
+}
+
+/// What the last plans said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Summary {
+    pub(super) planned: bool,
+    pub(super) waiting: usize,
+    pub(super) refused: usize,
+    pub(super) held: usize,
+    pub(super) last_failure: Option<String>,
+    pub(super) succeeded: u64,
+    pub(super) failed: u64,
+}
+
+impl TargetState {
+    pub(super) fn new(target: Target, now: Timestamp) -> TargetState {
+        TargetState {
+            target,
+            gone: false,
+            suspended: false,
+            quarantine: None,
+            trouble: None,
+            read_once: false,
+            partial: None,
+            reading: None,
+            full_at: now,
+            delta_at: None,
+            failures: 0,
+            retry_at: None,
+            unplanned: None,
+            planning: None,
+            queue: VecDeque::new(),
+            intending: Vec::new(),
+            ready: VecDeque::new(),
+            calling: BTreeMap::new(),
+            succeeded: BTreeSet::new(),
+            given_up: HashSet::new(),
+            bucket: target.per_second.map(|per_second| Bucket::new(per_second, now)),
+            summary: Summary::default(),
+        }
+    }
+
+    pub(super) fn settings(&mut self, target: Target, now: Timestamp) {
+        if target.per_second != self.target.per_second {
+            self.bucket = target.per_second.map(|per_second| Bucket::new(per_second, now));
+        }
+        if target.full != self.target.full {
+            self.full_at = self.full_at.min(now + target.full);
+        }
+        self.target = target;
+    }
+
+    pub(super) fn wake(&self, mood: Mood) -> Option<Timestamp> {
+        if self.gone {
+            return None;
+        }
+        let read = (mood.reads && self.reading.is_none()).then(|| self.next_read().max_or(self.retry_at));
+        let retry = self.retry_at.filter(|_| self.has_work());
+        let tokens = match (&self.bucket, self.ready.front()) {
+            (Some(bucket), Some(next)) if mood.writes && self.calling.len() < self.target.concurrency => {
+                Some(bucket.ready_at(next.adds))
+            }
+            _ => None,
+        };
+        [read, retry, tokens].into_iter().flatten().min()
+    }
+
+    pub(super) fn go_on(&mut self, id: Sym, now: Timestamp, mood: Mood, commands: &mut Vec<Command>) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+        }
+        let pausing = self.retry_at.is_some();
+        if mood.reads && !self.gone && self.reading.is_none() && !pausing && self.next_read() <= now {
+            let mode = if self.full_at <= now { Mode::Full } else { Mode::Delta };
+            self.reading = Some(mode);
+            commands.push(Command::Read { target: id, mode });
+        }
+        if !mood.writes || self.suspended || self.gone {
+            return;
+        }
+        if !pausing {
+            self.go_on_planning(id, commands);
+        }
+        self.go_on_intending(id, pausing, commands);
+        self.go_on_calling(id, now, commands);
+    }
+
+    /// A plan is made when nothing promised is left to do, so that it sees the result of what was done. What is
+    /// queued and not promised is planned again with it: a newer commit cancels waits.
+    fn go_on_planning(&mut self, id: Sym, commands: &mut Vec<Command>) {
+        if !self.read_once || self.planning.is_some() || self.unplanned.is_none() {
+            return;
+        }
+        self.requeue();
+        if self.intending.is_empty()
+            && self.ready.is_empty()
+            && self.calling.is_empty()
+            && let Some(scope) = self.unplanned.take()
+        {
+            self.planning = Some(scope.clone());
+            commands.push(Command::Plan { target: id, scope });
+        }
+    }
+
+    fn go_on_intending(&mut self, id: Sym, pausing: bool, commands: &mut Vec<Command>) {
+        let window = self.target.concurrency.max(1) * WINDOW;
+        let promised = self.ready.len() + self.calling.len();
+        if !self.intending.is_empty() || promised * 2 > window || pausing {
+            return;
+        }
+        let mut later = VecDeque::new();
+        while let Some(operation) = self.queue.pop_front() {
+            let waits = operation.after.iter().any(|before| !self.succeeded.contains(before));
+            if promised + self.intending.len() < window && !waits {
+                self.intending.push(operation);
+            } else {
+                later.push_back(operation);
+            }
+        }
+        self.queue = later;
+        if !self.intending.is_empty() {
+            let operations = self.intending.iter().map(|operation| operation.id).collect();
+            commands.push(Command::Intend { target: id, operations });
+        }
+    }
+
+    fn go_on_calling(&mut self, id: Sym, now: Timestamp, commands: &mut Vec<Command>) {
+        while self.calling.len() < self.target.concurrency.max(1) {
+            let Some(next) = self.ready.front() else { break };
+            if self.bucket.as_mut().is_some_and(|bucket| !bucket.take(now, next.adds)) {
+                break;
+            }
+            let Some(next) = self.ready.pop_front() else { break };
+            commands.push(Command::Call { target: id, operation: next.id });
+            self.calling.insert(next.id, next);
+        }
+    }
+
+    pub(super) fn read(
+        &mut self,
+        now: Timestamp,
+        result: Result<ReadSummary, Failure>,
+        pace: &Pace,
+        jitter: &mut Jitter,
+    ) {
+        let mode = self.reading.take().unwrap_or(Mode::Full);
+        match result {
+            Ok(read) => {
+                self.failures = 0;
+                self.trouble = None;
+                self.read_once = true;
+                if mode == Mode::Full {
+                    self.given_up.clear();
+                    self.full_at = now + jitter.spread(self.target.full);
+                }
+                self.delta_at = self.target.delta.map(|delta| now + jitter.spread(delta));
+                self.partial = read.partial;
+                match read.alarm {
+                    Some(reason) => self.quarantine = Some(Quarantine { reason, heals: false }),
+                    None if self.partial.is_none() => self.heal(),
+                    None => {}
+                }
+                self.replan(read.changed);
+            }
+            Err(failure) => self.fail(now, &failure, pace, jitter),
+        }
+    }
+
+    pub(super) fn planned(&mut self, plan: PlanSummary) {
+        let PlanSummary { operations, waiting, refused, held } = plan;
+        self.planning = None;
+        self.summary = Summary { planned: true, waiting, refused, held, ..std::mem::take(&mut self.summary) };
+        self.succeeded.clear();
+        let quarantined = self.quarantine.is_some();
+        self.queue = operations
+            .into_iter()
+            .filter(|operation| !self.given_up.contains(&operation.digest))
+            .filter(|operation| !quarantined || !operation.adds)
+            .collect();
+        self.drop_orphans();
+    }
+
+    pub(super) fn intended(&mut self, result: Result<Vec<OperationId>, String>) {
+        let intended = std::mem::take(&mut self.intending);
+        match result {
+            Ok(_) => self.ready.extend(intended),
+            Err(_) => {
+                for operation in intended.into_iter().rev() {
+                    self.queue.push_front(operation);
+                }
+            }
+        }
+    }
+
+    pub(super) fn called(
+        &mut self,
+        now: Timestamp,
+        id: OperationId,
+        result: Result<(), Failure>,
+        pace: &Pace,
+        jitter: &mut Jitter,
+    ) {
+        let Some(operation) = self.calling.remove(&id) else { return };
+        match result {
+            Ok(()) => {
+                self.failures = 0;
+                self.trouble = None;
+                self.succeeded.insert(id);
+                self.summary.succeeded += 1;
+            }
+            Err(failure) => {
+                self.summary.failed += 1;
+                self.summary.last_failure = Some(failure.message.clone());
+                self.failed(now, operation, &failure, pace, jitter);
+            }
+        }
+    }
+
+    fn failed(
+        &mut self,
+        now: Timestamp,
+        operation: Queued,
+        failure: &Failure,
+        pace: &Pace,
+        jitter: &mut Jitter,
+    ) {
+        if failure.in_doubt || matches!(failure.kind, ErrorKind::Conflict | ErrorKind::NotFound) {
+            // What is there now is not what was seen: look before the next plan.
+            self.full_at = now;
+        }
+        if failure.kind.persistence() == Persistence::Permanent {
+            self.given_up.insert(operation.digest);
+        } else {
+            self.fail(now, failure, pace, jitter);
+            self.replan(
+                operation.identity.map_or(Scope::All, |identity| Scope::Identities([identity].into())),
+            );
+        }
+        self.drop_orphans();
+    }
+
+    fn fail(&mut self, now: Timestamp, failure: &Failure, pace: &Pace, jitter: &mut Jitter) {
+        self.failures += 1;
+        self.trouble = Some(failure.message.clone());
+        let wait = now + jitter.spread(backoff(pace, self.failures));
+        self.retry_at = Some(match failure.kind {
+            // A target that names an hour of its own is believed, up to what we would wait at most anyway.
+            ErrorKind::RateLimited { until: Some(until) } => until.min(now + pace.backoff_cap).max(now),
+            _ => wait,
+        });
+        if failure.kind.persistence() == Persistence::Quarantine {
+            self.quarantine = Some(Quarantine { reason: failure.message.clone(), heals: true });
+            self.queue.retain(|operation| !operation.adds);
+        }
+    }
+
+    fn heal(&mut self) {
+        if self.quarantine.as_ref().is_some_and(|quarantine| quarantine.heals) {
+            self.quarantine = None;
+            self.replan(Scope::All);
+        }
+    }
+
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        self.suspended = false;
+        self.quarantine = None;
+        self.retry_at = None;
+        self.given_up.clear();
+        self.full_at = now;
+        self.replan(Scope::All);
+    }
+
+    pub(super) fn replan(&mut self, scope: Scope) {
+        if let Scope::Identities(identities) = &scope
+            && identities.is_empty()
+        {
+            return;
+        }
+        self.unplanned = Some(match (self.unplanned.take(), scope) {
+            (None, scope) => scope,
+            (Some(Scope::Identities(mut one)), Scope::Identities(other)) => {
+                one.extend(other);
+                Scope::Identities(one)
+            }
+            _ => Scope::All,
+        });
+    }
+
+    /// Takes back every promise that is not under way yet, when nothing more may be written.
+    pub(super) fn give_back(&mut self, mood: Mood) -> Vec<OperationId> {
+        if mood.writes && !self.suspended && !self.gone {
+            return Vec::new();
+        }
+        let back: Vec<OperationId> = self.ready.drain(..).map(|operation| operation.id).collect();
+        if !back.is_empty() || !self.queue.is_empty() {
+            self.queue.clear();
+            self.replan(Scope::All);
+        }
+        back
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.reading.is_none()
+            && self.planning.is_none()
+            && self.intending.is_empty()
+            && self.ready.is_empty()
+            && self.calling.is_empty()
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.calling.is_empty() || !self.ready.is_empty() || !self.intending.is_empty()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_quiet() && self.queue.is_empty() && self.unplanned.is_none()
+    }
+
+    pub(super) fn unfinished(&self) -> usize {
+        self.queue.len() + self.intending.len() + self.ready.len() + self.calling.len()
+    }
+
+    /// What is queued goes back to being planned.
+    fn requeue(&mut self) {
+        let queued = std::mem::take(&mut self.queue);
+        for operation in queued {
+            self.replan(
+                operation.identity.map_or(Scope::All, |identity| Scope::Identities([identity].into())),
+            );
+        }
+    }
+
+    /// What comes after something that will not happen does not happen either.
+    fn drop_orphans(&mut self) {
+        loop {
+            let known: BTreeSet<OperationId> = (self.queue.iter())
+                .chain(&self.intending)
+                .chain(&self.ready)
+                .chain(self.calling.values())
+                .map(|operation| operation.id)
+                .chain(self.succeeded.iter().copied())
+                .collect();
+            let before = self.queue.len();
+            self.queue.retain(|operation| operation.after.iter().all(|id| known.contains(id)));
+            if self.queue.len() == before {
+                break;
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.unplanned.is_some() || !self.queue.is_empty() || !self.ready.is_empty()
+    }
+
+    fn next_read(&self) -> Timestamp {
+        self.delta_at.map_or(self.full_at, |delta| delta.min(self.full_at))
+    }
+}
+
+trait MaxOr {
+    fn max_or(self, other: Option<Timestamp>) -> Timestamp;
+}
+
+impl MaxOr for Timestamp {
+    fn max_or(self, other: Option<Timestamp>) -> Timestamp {
+        other.map_or(self, |other| other.max(self))
+    }
+}
