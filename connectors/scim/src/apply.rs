@@ -1,0 +1,282 @@
+//! The writer: accounts. Grant and revoke are in [`crate::members`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use provost_sdk::{
+    AccountRef, Anchor, Apply, Comparison, Create, Error, ErrorKind, IdempotencyKey, Operation, Receipt,
+    Result, State,
+};
+use serde_json::{Map, Value, json};
+
+use crate::api::{Done, Outcome, Refusal, Server, at};
+use crate::held::{self, by_username, with_groups};
+use crate::map::{self, Edit};
+use crate::members;
+use crate::resource::{USER, field, id, key, text};
+
+/// The writer of one target.
+#[derive(Debug)]
+pub(crate) struct Writer(pub Arc<Server>);
+
+#[async_trait]
+impl Apply for Writer {
+    async fn apply(&self, operation: &Operation, _key: &IdempotencyKey) -> Result<Receipt> {
+        let server = &self.0;
+        match operation {
+            Operation::Create(new) => create(server, new).await,
+            Operation::Update { account, changes } => {
+                let edits = changes.iter().map(|(name, value)| map::edit(name, value.as_ref()));
+                change(server, account, edits.collect::<Result<_>>()?, "does not keep the new attributes")
+                    .await
+            }
+            Operation::Rename { account, to } => {
+                change(server, account, vec![Edit::username(to)], "does not take the new username").await
+            }
+            Operation::Enable { account } => {
+                change(server, account, vec![Edit::active(true)], "is not enabled").await
+            }
+            Operation::Disable { account } => {
+                change(server, account, vec![Edit::active(false)], "is not disabled").await
+            }
+            Operation::Delete { account } => delete(server, account).await,
+            Operation::Grant { account, entitlement } => members::grant(server, account, entitlement).await,
+            Operation::Revoke { account, entitlement } => members::revoke(server, account, entitlement).await,
+            other => {
+                let text = format!("A SCIM target cannot do {}.", other.verb().as_str());
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+        }
+    }
+}
+
+/// The ways of changing a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// PATCH, one operation a value, each with a path.
+    Paths,
+    /// PATCH, one operation with an object, no path.
+    Object,
+    /// PUT of the user as it was read, changed.
+    Whole,
+}
+
+/// What became of several ways of saying one thing.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    refused: Option<Error>,
+    landed: bool,
+}
+
+impl Tries {
+    /// Takes how one way went: whether it is worth reading back. An error that no other way would mend is given back,
+    /// in doubt where an earlier way may have done it.
+    pub(crate) fn worth_a_look(&mut self, outcome: Result<Outcome>) -> Result<bool> {
+        match outcome {
+            Ok(Outcome::Done(_)) => {
+                self.landed = true;
+                Ok(true)
+            }
+            Ok(Outcome::Refused(refusal)) if refusal.is_dialect() => {
+                let doubt = refusal.error.may_have_landed;
+                self.landed |= doubt;
+                self.refused.get_or_insert(refusal.error);
+                Ok(doubt)
+            }
+            Ok(Outcome::Refused(Refusal { error, .. })) => Err(self.doubted(error)),
+            Err(error) if error.kind == ErrorKind::Unsupported && !error.may_have_landed => {
+                self.refused.get_or_insert(error);
+                Ok(false)
+            }
+            Err(error) => Err(self.doubted(error)),
+        }
+    }
+
+    /// No way worked. What the server refused is its own reason; what it called a success and did not do is a lie.
+    pub(crate) fn failed(self, what: String) -> Error {
+        match self.refused {
+            Some(error) => Error { may_have_landed: self.landed, ..error },
+            None => {
+                let text = format!("The server answers with success, and {what}.");
+                Error::new(ErrorKind::InvalidResponse, text).in_doubt()
+            }
+        }
+    }
+
+    fn doubted(&self, error: Error) -> Error {
+        if self.landed { error.in_doubt() } else { error }
+    }
+}
+
+/// The user of an operation, afresh.
+pub(crate) async fn account(server: &Server, account: &AccountRef) -> Result<Value> {
+    let gone = || {
+        let text = format!("The account {} ({}) is not there.", account.username, account.anchor);
+        Error::new(ErrorKind::NotFound, text)
+    };
+    held::user(server, &account.anchor).await?.ok_or_else(gone)
+}
+
+async fn create(server: &Server, new: &Create) -> Result<Receipt> {
+    if new.kind != "user" {
+        let text = format!("A SCIM target has no accounts of kind {:?}.", new.kind);
+        return Err(Error::new(ErrorKind::InvalidValue, text));
+    }
+    let found = server.found().await?;
+    let body = new_user(new)?;
+    let done = match server.post(&found.users, &body).await? {
+        Outcome::Done(done) => done,
+        Outcome::Refused(refusal) => return Err(not_created(server, new, refusal).await),
+    };
+    let id = new_id(server, new, &done).await.map_err(Error::in_doubt)?;
+    let made = held::user(server, &id).await.map_err(Error::in_doubt)?;
+    let made = made.ok_or_else(|| done.answer.invalid("about a user that is not there"))?;
+    let account = with_groups(server, &made).await.map_err(Error::in_doubt)?;
+    if !Comparison::IgnoreCase.same(&account.username, &new.username) || account.state != State::Enabled {
+        return Err(done.answer.invalid("about a user that is not like the one that was made"));
+    }
+    Ok(Receipt::changed(Some(account)))
+}
+
+fn new_user(new: &Create) -> Result<Value> {
+    let mut user = Map::new();
+    map::declare(&mut user, USER);
+    user.insert("userName".to_owned(), json!(new.username));
+    user.insert("externalId".to_owned(), json!(new.identity));
+    user.insert("active".to_owned(), json!(true));
+    for (name, value) in &new.attributes {
+        map::edit(name, Some(value))?.write(&mut user);
+    }
+    Ok(Value::Object(user))
+}
+
+/// The id that the server gave: in the body, else at the end of the Location, else of the user who has the name now.
+async fn new_id(server: &Server, new: &Create, done: &Done) -> Result<Anchor> {
+    if let Some(id) = done.body.as_ref().and_then(id) {
+        return Ok(Anchor(id));
+    }
+    let last = |location: &str| location.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
+    if let Some(id) = done.answer.location().and_then(last).filter(|id| !id.is_empty()) {
+        return Ok(Anchor(id));
+    }
+    let called = by_username(server, &new.username).await?;
+    let id = called.as_ref().and_then(id);
+    id.map(Anchor).ok_or_else(|| done.answer.invalid("that does not say which user was made"))
+}
+
+/// Why a user could not be made: duplicates are 409 with and without a reason, 400, and 500.
+async fn not_created(server: &Server, new: &Create, refusal: Refusal) -> Error {
+    if !(refusal.status == 409 || refusal.is_taken() || refusal.status == 400 || refusal.status >= 500) {
+        return refusal.error;
+    }
+    let taken = || {
+        let text = format!("The username {:?} is taken: {}", new.username, refusal.error.message);
+        Error::new(ErrorKind::AlreadyExists, text)
+    };
+    match by_username(server, &new.username).await {
+        // After a failure in the middle it may be ours.
+        Ok(Some(user)) if refusal.error.may_have_landed && is_ours(&user, new) => taken().in_doubt(),
+        Ok(Some(_)) => taken(),
+        // Nobody shows it: a deleted account that keeps its name, or another unique value.
+        Ok(None) if refusal.status == 409 => taken(),
+        _ => refusal.error,
+    }
+}
+
+fn is_ours(user: &Value, new: &Create) -> bool {
+    text(user, "externalId").as_deref() == Some(new.identity.as_str())
+}
+
+/// Changes a user until it reads as wanted.
+async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>, lie: &str) -> Result<Receipt> {
+    let before = self::account(server, account).await?;
+    let found = server.found().await?;
+    let is_like = |user: &Value| edits.iter().all(|edit| edit.holds(user));
+    if is_like(&before) {
+        return Ok(Receipt::unchanged(Some(with_groups(server, &before).await?)));
+    }
+    let usual: [Way; 3] = if found.patch {
+        [Way::Paths, Way::Object, Way::Whole]
+    } else {
+        [Way::Whole, Way::Paths, Way::Object]
+    };
+    let known = server.learned().change;
+    let ways = known.into_iter().chain(usual.into_iter().filter(|way| Some(*way) != known));
+    let mut tries = Tries::default();
+    let mut now = before;
+    for way in ways {
+        if !tries.worth_a_look(write(server, &now, &account.anchor, &edits, way).await)? {
+            continue;
+        }
+        now = self::account(server, account).await.map_err(Error::in_doubt)?;
+        if is_like(&now) {
+            server.learn(|learned| learned.change = Some(way));
+            let after = with_groups(server, &now).await.map_err(Error::in_doubt)?;
+            return Ok(Receipt::changed(Some(after)));
+        }
+    }
+    Err(tries.failed(format!("the account {} {lie}", account.username)))
+}
+
+async fn write(server: &Server, user: &Value, id: &Anchor, edits: &[Edit], way: Way) -> Result<Outcome> {
+    let path = at(&server.found().await?.users, id.as_str())?;
+    let object = user.as_object().cloned().unwrap_or_default();
+    let wanted = edits.iter().filter(|edit| !edit.holds(user));
+    match way {
+        Way::Paths => server.patch(&path, wanted.map(|edit| edit.operation(&object)).collect()).await,
+        Way::Object => {
+            let (mut after, mut value, mut operations) = (object.clone(), Map::new(), Vec::new());
+            wanted.clone().for_each(|edit| edit.write(&mut after));
+            for edit in wanted {
+                match key(&after, edit.path.top()).filter(|_| edit.value.is_some()) {
+                    // The whole attribute: some merge it, some put it in the place of the old one.
+                    Some(name) => drop(value.insert(name.clone(), after[name].clone())),
+                    None => operations.push(edit.operation(&object)),
+                }
+            }
+            if !value.is_empty() {
+                operations.push(json!({ "op": "replace", "value": value }));
+            }
+            server.patch(&path, operations).await
+        }
+        Way::Whole => {
+            let mut whole = object;
+            for edit in edits {
+                edit.write(&mut whole);
+            }
+            // The server's own; a user is not made a member from its own side.
+            whole.retain(|key, _| !["meta", "groups"].iter().any(|own| key.eq_ignore_ascii_case(own)));
+            let version = field(user, "meta").and_then(|meta| text(meta, "version"));
+            server.put(&path, &Value::Object(whole), version.as_deref()).await
+        }
+    }
+}
+
+async fn delete(server: &Server, account: &AccountRef) -> Result<Receipt> {
+    let Some(before) = held::user(server, &account.anchor).await? else {
+        return Ok(Receipt::unchanged(None));
+    };
+    let path = at(&server.found().await?.users, account.anchor.as_str())?;
+    let gone = match server.delete(&path).await? {
+        Outcome::Done(_) => false,
+        // It was deleted before, and is still shown.
+        Outcome::Refused(refusal) if matches!(refusal.status, 404 | 410) => true,
+        Outcome::Refused(refusal) => return Err(refusal.error),
+    };
+    match held::user(server, &account.anchor).await.map_err(Error::in_doubt)? {
+        None => Ok(Receipt::changed(None)),
+        Some(after) if map::state(&after) == State::Disabled => {
+            tracing::warn!(account = %account.anchor, "the server keeps deleted accounts, disabled");
+            let account = Some(with_groups(server, &after).await.map_err(Error::in_doubt)?);
+            let changed = !gone && map::state(&before) != State::Disabled;
+            Ok(if changed { Receipt::changed(account) } else { Receipt::unchanged(account) })
+        }
+        Some(_) => {
+            let text = format!(
+                "The server answers with success, and the account {} is still there and enabled.",
+                account.username
+            );
+            Err(Error::new(ErrorKind::InvalidResponse, text).in_doubt())
+        }
+    }
+}

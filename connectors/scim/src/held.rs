@@ -1,0 +1,304 @@
+//! One account afresh, and what it holds.
+//!
+//! What an account holds can be asked in three ways: its own `groups`, a filter over groups, and a look at every group.
+//! Only the last is sure on a server that nobody knows. The quick ways are believed once they have been seen to
+//! agree with it about something, never for agreeing about nothing.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use provost_sdk::{Account, Anchor, EntitlementKey, Error, ErrorKind, Result, Wanted};
+use serde_json::Value;
+
+use crate::api::{MemberFilter, Server, quoted};
+use crate::map;
+use crate::page;
+use crate::resource::{Kind, field, id, references, text};
+
+/// Groups asked for one by one at once; the client's own limit holds as well.
+const AT_ONCE: usize = 16;
+
+/// Looks one account up, with everything that it holds.
+pub(crate) async fn look_up(server: &Server, wanted: &Wanted) -> Result<Option<Account>> {
+    let user = match wanted {
+        Wanted::Anchor(anchor) => user(server, anchor).await?,
+        Wanted::Username(name) => by_username(server, name).await?,
+    };
+    match user {
+        Some(user) => Ok(Some(with_groups(server, &user).await?)),
+        None => Ok(None),
+    }
+}
+
+/// A user by its id.
+pub(crate) async fn user(server: &Server, anchor: &Anchor) -> Result<Option<Value>> {
+    let found = server.found().await?;
+    server.fetch(&found.users, anchor.as_str()).await
+}
+
+/// A user as an account with everything that it holds.
+pub(crate) async fn with_groups(server: &Server, user: &Value) -> Result<Account> {
+    let mut account = map::account(user)?;
+    let held = groups_of(server, user, account.anchor.as_str()).await?;
+    account.entitlements = Some(held.into_iter().map(group_key).collect());
+    Ok(account)
+}
+
+/// The key of a group.
+pub(crate) fn group_key(id: impl Into<String>) -> EntitlementKey {
+    EntitlementKey { kind: "group".to_owned(), anchor: Anchor(id.into()), role: None }
+}
+
+/// A user by name, without regard to case; an equal spelling is preferred. `None` needs proof: a filter that has been
+/// seen to find another case, or the whole list.
+pub(crate) async fn by_username(server: &Server, name: &str) -> Result<Option<Value>> {
+    let found = server.found().await?;
+    let trusted = server.learned().name_filter;
+    if found.filter && trusted != Some(false) {
+        let filter = format!("userName eq {}", quoted(name));
+        match server.page(&found.users, &[("filter", &filter)]).await? {
+            Err(_) => server.learn(|learned| learned.name_filter = Some(false)),
+            Ok(page) => {
+                let ignored = page.resources.iter().any(|user| !is_called(user, name));
+                if let Some(user) = choose(page.resources, name)? {
+                    return Ok(Some(user));
+                }
+                if !ignored && (trusted == Some(true) || name_filter_works(server).await?) {
+                    return Ok(None);
+                }
+                server.learn(|learned| learned.name_filter = Some(false));
+            }
+        }
+    }
+    let mut called = Vec::new();
+    let mut keep = |user: Value| {
+        if is_called(&user, name) {
+            called.push(user);
+        }
+    };
+    let listing = page::read(server, &found.users, &[], &mut keep).await?;
+    match (choose(called, name)?, listing.partial) {
+        // The list may show less of it than it is.
+        (Some(user), _) => match id(&user) {
+            Some(id) => self::user(server, &Anchor(id)).await,
+            None => Ok(None),
+        },
+        (None, None) => Ok(None),
+        (None, Some(reason)) => {
+            Err(unsure(format!("Whether there is a user {name:?} cannot be told: {reason}")))
+        }
+    }
+}
+
+/// Whether a user is in a group, looked at from wherever this server shows it.
+pub(crate) async fn is_member(server: &Server, user: &Anchor, group: &Anchor) -> Result<bool> {
+    if server.learned().user_groups == Some(true)
+        && let Some(user) = self::user(server, user).await?
+        && direct(&user).contains(group.as_str())
+    {
+        return Ok(true);
+    }
+    let found = fetch_group(server, group.as_str()).await?;
+    let found = found.ok_or_else(|| no_group(group.as_str()))?;
+    if let Some(members) = references(&found, "members") {
+        return Ok(members
+            .iter()
+            .any(|member| member.id == user.as_str() && member.kind != Some(Kind::Group)));
+    }
+    // Groups that never show members: the user is the only witness left.
+    if server.learned().members_shown {
+        return Ok(false);
+    }
+    let seen = self::user(server, user).await?;
+    Ok(seen.is_some_and(|user| direct(&user).contains(group.as_str())))
+}
+
+/// The error of a group that is gone.
+pub(crate) fn no_group(id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("The group {id} is not there."))
+}
+
+/// A group with its members, also where they have to be asked for by name.
+pub(crate) async fn fetch_group(server: &Server, wanted: &str) -> Result<Option<Value>> {
+    let found = server.found().await?;
+    let Some(groups) = &found.groups else { return Ok(None) };
+    let plain: &[(&str, &str)] = &[];
+    let asking = [("attributes", "id,displayName,members")];
+    if server.learned().ask_members {
+        return server.fetch_with(groups, wanted, &asking).await;
+    }
+    let Some(group) = server.fetch_with(groups, wanted, plain).await? else { return Ok(None) };
+    if field(&group, "members").is_some() {
+        server.learn(|learned| learned.members_shown |= shows(&group));
+        return Ok(Some(group));
+    }
+    if server.learned().members_shown {
+        return Ok(Some(group));
+    }
+    // An attribute may be returned on request only (RFC 7643, section 2.4).
+    match server.fetch_with(groups, wanted, &asking).await {
+        Ok(Some(asked)) if shows(&asked) => {
+            server.learn(|learned| (learned.ask_members, learned.members_shown) = (true, true));
+            Ok(Some(asked))
+        }
+        _ => Ok(Some(group)),
+    }
+}
+
+/// Reads every group, with members wherever they are shown, and whether that was all.
+pub(crate) async fn all_groups(
+    server: &Server,
+    query: &[(&str, &str)],
+) -> Result<(Vec<Value>, Option<String>)> {
+    let found = server.found().await?;
+    let Some(path) = &found.groups else { return Ok((Vec::new(), None)) };
+    let mut groups = Vec::new();
+    let mut query = query.to_vec();
+    if server.learned().ask_members {
+        query.push(("attributes", "id,displayName,members"));
+    }
+    let listing = page::read(server, path, &query, &mut |group| groups.push(group)).await?;
+    if groups.iter().any(shows) {
+        server.learn(|learned| learned.members_shown = true);
+        return Ok((groups, listing.partial));
+    }
+    // No group in the list shows a member: perhaps there are none, perhaps lists leave them out.
+    let ids: Vec<String> = groups.iter().filter_map(id).collect();
+    let each = stream::iter(ids).map(async |id| fetch_group(server, &id).await);
+    let fetched: Vec<Option<Value>> = each.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok((fetched.into_iter().flatten().collect(), listing.partial))
+}
+
+/// The groups that a user says it is directly in.
+pub(crate) fn direct(user: &Value) -> BTreeSet<String> {
+    let groups = references(user, "groups").unwrap_or_default();
+    groups.into_iter().filter(|group| !group.indirect).map(|group| group.id).collect()
+}
+
+async fn groups_of(server: &Server, user: &Value, id: &str) -> Result<BTreeSet<String>> {
+    let found = server.found().await?;
+    let Some(path) = &found.groups else { return Ok(BTreeSet::new()) };
+    let learned = server.learned();
+    if learned.user_groups == Some(true) {
+        return Ok(direct(user));
+    }
+    if let Some(filter @ (MemberFilter::Dotted | MemberFilter::Bracketed)) = learned.member_filter {
+        if let Some(held) = filtered(server, path, filter, id).await? {
+            return Ok(held);
+        }
+        server.learn(|learned| learned.member_filter = Some(MemberFilter::None));
+    }
+    let (groups, partial) = all_groups(server, &[]).await?;
+    let held: BTreeSet<String> = groups.iter().filter(|group| has(group, id)).filter_map(self::id).collect();
+    if !server.learned().members_shown {
+        return Ok(direct(user));
+    }
+    if let Some(reason) = partial {
+        return Err(unsure(format!("What the user {id} holds cannot be told: {reason}")));
+    }
+    if !held.is_empty() {
+        let told = direct(user) == held;
+        server.learn(|learned| learned.user_groups = Some(told));
+        if !told && learned.member_filter.is_none() {
+            learn_member_filter(server, path, id, &held).await?;
+        }
+    }
+    Ok(held)
+}
+
+async fn learn_member_filter(server: &Server, path: &str, id: &str, held: &BTreeSet<String>) -> Result<()> {
+    let mut works = MemberFilter::None;
+    if server.found().await?.filter {
+        for filter in [MemberFilter::Dotted, MemberFilter::Bracketed] {
+            if filtered(server, path, filter, id).await?.as_ref() == Some(held) {
+                works = filter;
+                break;
+            }
+        }
+    }
+    server.learn(|learned| learned.member_filter = Some(works));
+    Ok(())
+}
+
+/// The groups of a member by filter; `None` where the server refuses it, or answers with a group that the member is not
+/// in: filters are ignored in the field.
+async fn filtered(
+    server: &Server,
+    path: &str,
+    filter: MemberFilter,
+    id: &str,
+) -> Result<Option<BTreeSet<String>>> {
+    let filter = match filter {
+        MemberFilter::Dotted => format!("members.value eq {}", quoted(id)),
+        MemberFilter::Bracketed => format!("members[value eq {}]", quoted(id)),
+        MemberFilter::None => return Ok(None),
+    };
+    let mut query = vec![("filter", filter.as_str())];
+    if server.learned().ask_members {
+        query.push(("attributes", "id,displayName,members"));
+    }
+    match server.page(path, &query).await? {
+        Ok(page) if page.total.is_none_or(|total| total <= page.resources.len()) => {
+            let asked = page.resources.iter().all(|group| has(group, id));
+            Ok(asked.then(|| page.resources.iter().filter_map(self::id).collect()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether an empty answer to a filter by name means something: a user that is there must be found, also by another
+/// case of its name, and alone.
+async fn name_filter_works(server: &Server) -> Result<bool> {
+    let found = server.found().await?;
+    let query: &[(&str, &str)] =
+        if server.learned().count_refused { &[] } else { &[("startIndex", "1"), ("count", "10")] };
+    let Ok(page) = server.page(&found.users, query).await? else { return Ok(false) };
+    let names = page.resources.iter().filter_map(|user| text(user, "userName"));
+    let turned = names.map(|name| (turn_case(&name), name)).find(|(turned, name)| turned != name);
+    let Some((turned, name)) = turned else { return Ok(false) };
+    let filter = format!("userName eq {}", quoted(&turned));
+    let works = match server.page(&found.users, &[("filter", &filter)]).await? {
+        Ok(page) => !page.resources.is_empty() && page.resources.iter().all(|user| is_called(user, &name)),
+        Err(_) => false,
+    };
+    server.learn(|learned| learned.name_filter = Some(works));
+    Ok(works)
+}
+
+fn turn_case(name: &str) -> String {
+    let turn = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    name.chars().map(turn).collect()
+}
+
+/// The one user of this name among several. Two that differ by case, neither spelled as asked, are nobody's.
+fn choose(users: Vec<Value>, name: &str) -> Result<Option<Value>> {
+    let mut called: Vec<Value> = users.into_iter().filter(|user| is_called(user, name)).collect();
+    if called.len() > 1 {
+        called.retain(|user| text(user, "userName").as_deref() == Some(name));
+        if called.len() != 1 {
+            let text = format!("The server has several users that {name:?} can mean.");
+            return Err(Error::new(ErrorKind::Conflict, text));
+        }
+    }
+    Ok(called.pop())
+}
+
+fn is_called(user: &Value, name: &str) -> bool {
+    text(user, "userName").is_some_and(|found| provost_sdk::Comparison::IgnoreCase.same(&found, name))
+}
+
+fn has(group: &Value, user: &str) -> bool {
+    references(group, "members")
+        .unwrap_or_default()
+        .iter()
+        .any(|member| member.id == user && member.kind != Some(Kind::Group))
+}
+
+/// Whether a group shows at least one member.
+fn shows(group: &Value) -> bool {
+    references(group, "members").is_some_and(|members| !members.is_empty())
+}
+
+fn unsure(text: String) -> Error {
+    Error::new(ErrorKind::Unavailable, text)
+}
