@@ -4,10 +4,14 @@
 //! clock, a network, a file, a process, the environment or randomness: all of them are arguments. The order of the
 //! modules is the order of the data: `snapshot -> access -> observed -> diff -> plan -> gate -> step`.
 
+pub mod digest;
 pub mod document;
+pub mod observed;
+pub mod pattern;
 pub mod set;
 pub mod step;
 pub mod sym;
+pub mod tally;
 pub mod when;
 
 pub use sym::Sym;

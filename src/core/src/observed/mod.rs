@@ -1,0 +1,256 @@
+//! What one target has, as far as it is known: the last complete read, gap-free deltas and our own receipts, merged.
+//!
+//! In: items of reads, receipts, look-ups, records of the audit tree. Out: accounts, entitlements, links, and what may
+//! be concluded from absence. It never decides what ought to be there.
+
+mod account;
+mod collect;
+mod link;
+mod merge;
+mod names;
+mod receipt;
+mod record;
+mod usernames;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use rustc_hash::FxHashMap;
+
+use provost_sdk::{Capabilities, Cursor};
+
+pub use account::{Field, Seen, fields, key};
+pub use collect::Collector;
+pub use link::{Credential, Link, Origin};
+pub use merge::{Merged, Shrink};
+pub use names::{Named, Names, Resolved};
+pub use record::{AccountRecord, EntitlementRecord, HeldRecord, LinkRecord};
+
+use crate::Sym;
+use crate::tally::Tally;
+use usernames::Usernames;
+
+/// What one target has.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    capabilities: Capabilities,
+    accounts: FxHashMap<Sym, Seen>,
+    usernames: Usernames,
+    names: Names,
+    links: BTreeMap<(Sym, Sym), Link>,
+    /// (identity, profile) by anchor.
+    linked: FxHashMap<Sym, (Sym, Sym)>,
+    /// When provost itself last changed or looked up an account: what a read says of it counts only when the read
+    /// began later.
+    receipts: FxHashMap<Sym, Timestamp>,
+    standing: Standing,
+    tally: Tally,
+}
+
+/// How far what is known can be trusted to be everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When the last complete read began, unless a gap came after it.
+    pub complete: Option<Timestamp>,
+    /// When the last read began that left nothing out: a complete one or a gap-free delta.
+    pub current: Option<Timestamp>,
+    /// Why nothing follows from absence, although there was a complete read: the last read was partial, or there is a
+    /// gap.
+    pub doubt: Option<Doubt>,
+    /// An empty or shrunken read, until one comes that is whole again or an operator trusts it.
+    pub suspicion: Option<Sym>,
+    /// Where the next delta goes on.
+    pub cursor: Option<Cursor>,
+    /// Whether an operator said that the next complete read is to be taken as it is.
+    trusted: bool,
+}
+
+/// Why nothing follows from absence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The last read was partial, for this reason.
+    Partial(Sym),
+    /// Something was missed, for this reason: a whole read is due.
+    Gap(Sym),
+}
+
+/// Proof that absence means something: everything of the target was read, recently, without a gap since. Only
+/// [`Observed::complete`] makes one, and whatever is inferred from absence asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Complete<'a>(&'a Observed);
+
+/// Why absence means nothing now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Incomplete {
+    /// No whole read yet.
+    #[error("The target has not been read completely yet.")]
+    NeverRead,
+    /// The last read was partial.
+    #[error("The last read was partial: {0}")]
+    Partial(Sym),
+    /// Something was missed.
+    #[error("The reads have a gap: {0}")]
+    Gap(Sym),
+    /// An empty or shrunken read.
+    #[error("The last read is suspicious: {0}")]
+    Suspicious(Sym),
+    /// Too long ago.
+    #[error("The last read began at {0}, which is too long ago to conclude anything from absence.")]
+    Old(Timestamp),
+}
+
+impl Observed {
+    /// Nothing known yet of a target that can do this.
+    pub fn new(capabilities: Capabilities) -> Observed {
+        Observed { names: Names::new(&capabilities), capabilities, ..Observed::default() }
+    }
+
+    /// What its connector declares.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Takes over what the connector declares now. Names are indexed again where their comparison changed.
+    pub fn describe(&mut self, capabilities: Capabilities) {
+        if self.capabilities == capabilities {
+            return;
+        }
+        self.names.describe(&capabilities);
+        self.capabilities = capabilities;
+        self.usernames = Usernames::default();
+        for (anchor, seen) in &self.accounts {
+            self.usernames.insert(fold(&self.capabilities, seen.username), *anchor);
+        }
+    }
+
+    /// One account by anchor.
+    pub fn account(&self, anchor: Sym) -> Option<&Seen> {
+        self.accounts.get(&anchor)
+    }
+
+    /// Every account, in no order that means anything.
+    pub fn accounts(&self) -> impl ExactSizeIterator<Item = (Sym, &Seen)> {
+        self.accounts.iter().map(|(anchor, seen)| (*anchor, seen))
+    }
+
+    /// The anchors of the accounts whose username the target takes for this one: none, one, or, on a target that does
+    /// not keep its own rules, several.
+    pub fn by_username(&self, username: &str) -> Vec<Sym> {
+        self.usernames.get(fold(&self.capabilities, Sym::new(username)))
+    }
+
+    /// Entitlements by anchor and name, and how they contain one another.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The link of an identity in a profile.
+    pub fn link(&self, identity: Sym, profile: Sym) -> Option<&Link> {
+        self.links.get(&(identity, profile))
+    }
+
+    /// The links of an identity, by profile.
+    pub fn links_of(&self, identity: Sym) -> impl Iterator<Item = (Sym, &Link)> {
+        self.links
+            .range((identity, Sym::new(""))..)
+            .take_while(move |((of, _), _)| *of == identity)
+            .map(|((_, profile), link)| (*profile, link))
+    }
+
+    /// Every link with its identity and profile, in the order of their text.
+    pub fn links(&self) -> impl ExactSizeIterator<Item = (Sym, Sym, &Link)> {
+        self.links.iter().map(|((identity, profile), link)| (*identity, *profile, link))
+    }
+
+    /// Whose account it is, and in which profile.
+    pub fn owner(&self, anchor: Sym) -> Option<(Sym, Sym)> {
+        self.linked.get(&anchor).copied()
+    }
+
+    /// Counts of what is there.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How far it can be trusted to be everything.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Whether anything follows from absence.
+    ///
+    /// # Errors
+    /// Why not: never read, partial, a gap, suspicious, or longer ago than `age`.
+    pub fn complete(&self, now: Timestamp, age: SignedDuration) -> Result<Complete<'_>, Incomplete> {
+        let Standing { complete, current, doubt, suspicion, cursor: _, trusted: _ } = &self.standing;
+        if let Some(reason) = suspicion {
+            return Err(Incomplete::Suspicious(*reason));
+        }
+        match doubt {
+            Some(Doubt::Partial(reason)) => return Err(Incomplete::Partial(*reason)),
+            Some(Doubt::Gap(reason)) => return Err(Incomplete::Gap(*reason)),
+            None => {}
+        }
+        let (Some(_), Some(current)) = (complete, current) else { return Err(Incomplete::NeverRead) };
+        match now.duration_since(*current) > age {
+            true => Err(Incomplete::Old(*current)),
+            false => Ok(Complete(self)),
+        }
+    }
+
+    /// Sets or removes an account and keeps every index and count equal to it. Whether anything changed.
+    fn set(&mut self, anchor: Sym, after: Option<Seen>) -> bool {
+        let before = self.accounts.get(&anchor).copied();
+        if before == after {
+            return false;
+        }
+        self.tally.update(before.as_ref(), after.as_ref());
+        if before.map(|seen| seen.username) != after.map(|seen| seen.username) {
+            if let Some(seen) = before {
+                self.usernames.remove(fold(&self.capabilities, seen.username), anchor);
+            }
+            if let Some(seen) = after {
+                self.usernames.insert(fold(&self.capabilities, seen.username), anchor);
+            }
+        }
+        match after {
+            Some(seen) => self.accounts.insert(anchor, seen),
+            None => self.accounts.remove(&anchor),
+        };
+        if let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner)) {
+            link.gone = after.is_none();
+            if after.is_some_and(|seen| seen.state == provost_sdk::State::Enabled) {
+                link.disabled = false;
+                link.sessions_ended = false;
+            }
+        }
+        true
+    }
+
+    fn set_link(&mut self, identity: Sym, profile: Sym, link: Link) {
+        let anchor = link.anchor;
+        if let Some(before) = self.links.insert((identity, profile), link) {
+            self.linked.remove(&before.anchor);
+        }
+        if let Some(other) = self.linked.insert(anchor, (identity, profile))
+            && other != (identity, profile)
+        {
+            self.links.remove(&other);
+        }
+    }
+}
+
+impl<'a> Complete<'a> {
+    /// What was read.
+    pub fn observed(self) -> &'a Observed {
+        self.0
+    }
+}
+
+fn fold(capabilities: &Capabilities, username: Sym) -> Sym {
+    match capabilities.usernames {
+        provost_sdk::Comparison::Exact => username,
+        comparison => Sym::new(&comparison.fold(username.as_str())),
+    }
+}

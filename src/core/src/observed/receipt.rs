@@ -1,0 +1,171 @@
+//! What provost itself did, looked up or was told to adopt becomes part of what is known.
+
+use jiff::Timestamp;
+
+use provost_sdk::{Account, EntitlementRef, Operation, Receipt};
+
+use super::Observed;
+use super::account::{Seen, key};
+use super::link::{Credential, Link, Origin};
+use crate::Sym;
+use crate::set::{Key, Set};
+
+impl Observed {
+    /// Takes in what an operation did, at the instant at which its answer came.
+    ///
+    /// `subject` is the identity and the profile that it was done for; none for what was taken from accounts that are
+    /// linked to nobody.
+    pub fn receipt(
+        &mut self,
+        subject: Option<(Sym, Sym)>,
+        operation: &Operation,
+        receipt: &Receipt,
+        at: Timestamp,
+    ) {
+        let Receipt { changed: _, account, secret: _, credential } = receipt;
+        match operation {
+            Operation::Create(_) => {
+                let (Some(account), Some((identity, profile))) = (account, subject) else { return };
+                let anchor = Sym::new(account.anchor.as_str());
+                self.witness(anchor, Some(account), at);
+                if self.owner(anchor) != Some((identity, profile)) {
+                    self.set_link(identity, profile, Link::new(anchor, Origin::Created));
+                }
+                return;
+            }
+            Operation::Replace { entitlement, accounts } => {
+                self.replaced(entitlement, accounts.iter().map(|account| account.anchor.as_str()), at);
+                return;
+            }
+            _ => {}
+        }
+        let Some(reference) = operation.account() else { return };
+        let anchor = Sym::new(reference.anchor.as_str());
+        if account.is_some() || matches!(operation, Operation::Delete { .. }) {
+            self.witness(anchor, account.as_ref(), at);
+        }
+        if let Operation::Delete { .. } = operation {
+            if let Some(owner) = self.linked.remove(&anchor) {
+                self.links.remove(&owner);
+            }
+            return;
+        }
+        let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner)) else { return };
+        match operation {
+            Operation::Grant { entitlement, .. } => link.ours = link.ours.with(key(&entitlement.key())),
+            Operation::Revoke { entitlement, .. } => link.ours = link.ours.without(key(&entitlement.key())),
+            Operation::Disable { .. } => link.disabled = true,
+            Operation::Enable { .. } => {
+                link.disabled = false;
+                link.sessions_ended = false;
+            }
+            Operation::EndSessions { .. } => link.sessions_ended = true,
+            Operation::Transfer { .. } => link.transferred = true,
+            Operation::IssueCredential { kind, .. } => {
+                link.credentials.extend(credential.iter().map(|anchor| issued(kind, anchor.as_str(), at)));
+            }
+            Operation::RotateCredential { kind, credential: old, .. } => {
+                // The old one goes on working until it is revoked, so it stays on the list.
+                link.credentials.extend(
+                    credential
+                        .iter()
+                        .filter(|new| *new != old)
+                        .map(|anchor| issued(kind, anchor.as_str(), at)),
+                );
+            }
+            Operation::RevokeCredential { credential: old, .. } => {
+                link.credentials.retain(|credential| credential.anchor != *old.as_str());
+            }
+            Operation::Create(_)
+            | Operation::Update { .. }
+            | Operation::Rename { .. }
+            | Operation::Delete { .. }
+            | Operation::Replace { .. } => {}
+        }
+    }
+
+    /// Takes in what a look-up found: the account, or that it is not there. `began` is when it was asked.
+    pub fn looked_up(&mut self, anchor: Sym, account: Option<&Account>, began: Timestamp) {
+        let later = self.receipts.get(&anchor).is_some_and(|at| *at > began);
+        if !later {
+            self.witness(anchor, account, began);
+        }
+    }
+
+    /// Links an account that is there to an identity, because an operator said so. Whether there is such an account.
+    ///
+    /// What it holds of `wanted` becomes provost's own, so that it goes when the identity no longer has it.
+    pub fn adopt(&mut self, identity: Sym, profile: Sym, anchor: Sym, wanted: Set<Key>) -> bool {
+        let Some(seen) = self.accounts.get(&anchor) else { return false };
+        let ours = seen.entitlements.iter().filter(|key| wanted.contains(*key)).collect();
+        self.set_link(identity, profile, Link { ours, ..Link::new(anchor, Origin::Adopted) });
+        true
+    }
+
+    /// What an identity is to have and was found to have becomes provost's own.
+    pub fn claim(&mut self, identity: Sym, profile: Sym, keys: Set<Key>) {
+        if let Some(link) = self.links.get_mut(&(identity, profile)) {
+            link.ours = link.ours.iter().chain(keys.iter()).collect();
+        }
+    }
+
+    /// Forgets a link; the account stays and is linked to nobody.
+    pub fn unlink(&mut self, identity: Sym, profile: Sym) -> Option<Link> {
+        let link = self.links.remove(&(identity, profile))?;
+        self.linked.remove(&link.anchor);
+        Some(link)
+    }
+
+    fn witness(&mut self, anchor: Sym, account: Option<&Account>, at: Timestamp) {
+        let known = self.accounts.get(&anchor).map(|known| known.entitlements);
+        let seen = account.map(|account| {
+            let seen = Seen::of(account);
+            match account.entitlements {
+                Some(_) => seen,
+                None => Seen { entitlements: known.unwrap_or_default(), ..seen },
+            }
+        });
+        self.set(anchor, seen);
+        if seen.is_none()
+            && let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner))
+        {
+            link.gone = true;
+        }
+        self.receipts.insert(anchor, at);
+    }
+
+    fn replaced<'a>(
+        &mut self,
+        entitlement: &EntitlementRef,
+        holders: impl Iterator<Item = &'a str>,
+        at: Timestamp,
+    ) {
+        let key = key(&entitlement.key());
+        let holders: rustc_hash::FxHashSet<Sym> = holders.map(Sym::new).collect();
+        let changed: Vec<(Sym, Seen)> = self
+            .accounts
+            .iter()
+            .filter(|(anchor, seen)| seen.entitlements.contains(key) != holders.contains(anchor))
+            .map(|(anchor, seen)| (*anchor, *seen))
+            .collect();
+        for (anchor, seen) in changed {
+            let holds = holders.contains(&anchor);
+            let entitlements =
+                if holds { seen.entitlements.with(key) } else { seen.entitlements.without(key) };
+            self.set(anchor, Some(Seen { entitlements, ..seen }));
+            self.receipts.insert(anchor, at);
+        }
+        for link in self.links.values_mut() {
+            let holds = holders.contains(&link.anchor);
+            if holds && !link.ours.contains(key) {
+                link.ours = link.ours.with(key);
+            } else if !holds && link.ours.contains(key) {
+                link.ours = link.ours.without(key);
+            }
+        }
+    }
+}
+
+fn issued(kind: &str, anchor: &str, at: Timestamp) -> Credential {
+    Credential { kind: Sym::new(kind), anchor: Sym::new(anchor), issued: at }
+}
