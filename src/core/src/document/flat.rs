@@ -13,6 +13,7 @@ use super::role::GrantSpec;
 use super::target::{EntitlementPolicy, NestingEdge};
 use crate::Sym;
 use crate::set::Spec;
+use crate::when::When;
 
 /// A map without repeated keys, from which fields are taken one by one.
 struct Flat(IndexMap<String, Value>);
@@ -161,66 +162,73 @@ impl Serialize for GrantSpec {
     }
 }
 
-macro_rules! open_schema {
-    ($type:ty, $name:literal, $required:expr, $properties:expr, $about:literal) => {
+/// A schema whose one free key is a kind of entitlement. `x-kind-as-key` says so to [`super::schema`]'s readers:
+/// `required`, or `with-role` where it may be absent as long as there is no `role`.
+macro_rules! flat_schema {
+    ($type:ty, $name:literal, $about:literal, $kind:literal, $required:expr, |$generator:ident| $properties:tt) => {
         impl schemars::JsonSchema for $type {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 $name.into()
             }
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                let mut properties = serde_json::Map::new();
-                for name in $properties {
-                    properties.insert(String::from(name), serde_json::json!({ "type": ["string", "null"] }));
-                }
+            fn json_schema($generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({
                     "type": "object",
                     "description": $about,
                     "required": $required,
-                    "properties": properties,
-                    "additionalProperties": true,
+                    "properties": $properties,
+                    "additionalProperties": { "type": "string" },
+                    "x-kind-as-key": $kind,
                 })
             }
         }
     };
 }
 
-open_schema!(
+flat_schema!(
     GrantSpec,
     "Grant",
+    "An entitlement on a target ({target: forge, team: engineering}), or the account alone ({target: forge}).",
+    "with-role",
     ["target"],
-    ["target", "profile", "role"],
-    "An entitlement on a target ({target: forge, team: engineering}), or the account alone."
+    |generator| {
+        "target": generator.subschema_for::<Sym>(),
+        "profile": generator.subschema_for::<Option<Sym>>(),
+        "role": generator.subschema_for::<Option<Sym>>(),
+    }
 );
-open_schema!(
+flat_schema!(
     DirectGrant,
     "DirectGrant",
+    "An entitlement held directly: always dated, with a reason.",
+    "with-role",
     ["target", "until", "reason"],
-    ["target", "profile", "role", "from", "until", "reason"],
-    "An entitlement held directly, dated, with a reason."
+    |generator| {
+        "target": generator.subschema_for::<Sym>(),
+        "profile": generator.subschema_for::<Option<Sym>>(),
+        "role": generator.subschema_for::<Option<Sym>>(),
+        "from": generator.subschema_for::<Option<When>>(),
+        "until": generator.subschema_for::<When>(),
+        "reason": generator.subschema_for::<Sym>(),
+    }
 );
-open_schema!(
+flat_schema!(
+    EntitlementPolicy,
+    "Entitlement",
+    "Risk, owners and approvers of the entitlements whose names match: {team: \"admins*\", risk: privileged}.",
+    "required",
+    [""; 0],
+    |generator| {
+        "role": generator.subschema_for::<Option<Sym>>(),
+        "risk": { "enum": ["low", "normal", "privileged"] },
+        "owners": generator.subschema_for::<Vec<Sym>>(),
+        "approvers": generator.subschema_for::<Option<Sym>>(),
+    }
+);
+flat_schema!(
     NestingEdge,
     "Nesting",
+    "A declared group in a group: {team: eng-leads, in: eng}.",
+    "required",
     ["in"],
-    ["in"],
-    "A declared group in a group: {team: eng-leads, in: eng}."
+    |generator| { "in": generator.subschema_for::<Sym>() }
 );
-
-impl schemars::JsonSchema for EntitlementPolicy {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Entitlement".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "description": "Risk, owners and approvers of the entitlements whose names match: {team: \"admins*\", risk: privileged}.",
-            "properties": {
-                "role": { "type": ["string", "null"] },
-                "risk": { "enum": ["low", "normal", "privileged"] },
-                "owners": { "type": "array", "items": { "type": "string" } },
-                "approvers": { "type": ["string", "null"] },
-            },
-            "additionalProperties": true,
-        })
-    }
-}

@@ -3,12 +3,20 @@
 //! One YAML file is one document; its `kind` decides. The types say what may be written; what must hold between
 //! fields and between documents is checked in [`crate::document`]'s sibling modules.
 
+mod check;
 mod flat;
 mod identity;
+mod locate;
+mod parse;
+mod plain;
 mod policy;
+mod problem;
 mod role;
 mod scenario;
+mod schema;
+mod shape;
 mod target;
+mod tree;
 
 use serde::Serialize;
 
@@ -18,12 +26,16 @@ pub use identity::{
     AccountOverride, Assignment, DirectGrant, Employment, Name, OneOrMany, Person, Service,
     ServiceCredential, Status,
 };
+pub use locate::{Place, locate};
+pub use parse::{Lessened, MAX_BYTES, Parsed, parse};
 pub use policy::{
     Approver, ApproverGroup, BreakGlass, DaemonKeys, Freeze, GuardPolicy, Lifecycle, Separation,
     SeparationException, Tier, Tiers, default_tier,
 };
+pub use problem::{FieldPath, Problem, Severity, Step};
 pub use role::{GrantSpec, Include, Role};
 pub use scenario::{Expectation, Scenario};
+pub use schema::schema;
 pub use target::{
     Authority, Drift, DriftAction, EnforcedTemplate, EntitlementPolicy, GuardLimit, Guards, LeaverDelete,
     LeaverDisable, LeaverPolicy, Limits, NestingEdge, OwnedPolicy, Profile, Schedule, SessionPolicy, Target,
