@@ -16,7 +16,7 @@ use crate::etag::{Condition, Tags, tag};
 use crate::patch::{self, MemberChange};
 use crate::path::shortened;
 use crate::render::location;
-use crate::resource;
+use crate::resource::{self, Member};
 use crate::schema::Kind;
 use crate::store::{self, Row};
 
@@ -267,8 +267,8 @@ impl Bulk<'_> {
     fn add_late_members(&mut self) -> Result<(), Refusal> {
         for (group, member) in std::mem::take(&mut self.late) {
             if self.done.contains(&member) {
-                let ids = vec![self.id_of(&member)?];
-                store::change_members(self.connection, &group, &[MemberChange::Add(ids)])?;
+                let member = Member { id: self.id_of(&member)?, display: None };
+                store::change_members(self.connection, &group, &[MemberChange::Add(vec![member])])?;
             }
         }
         Ok(())

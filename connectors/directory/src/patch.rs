@@ -19,6 +19,7 @@ pub(crate) use path::PatchPath;
 
 use crate::error::Refusal;
 use crate::filter::Test;
+use crate::resource::Member;
 
 /// URN of the PATCH message schema.
 pub(crate) const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -43,11 +44,11 @@ pub(crate) enum Verb {
 /// A change of a group's members.
 #[derive(Debug)]
 pub(crate) enum MemberChange {
-    Add(Vec<String>),
-    Remove(Vec<String>),
+    Add(Vec<Member>),
+    Remove(Vec<Member>),
     RemoveMatching(Test),
     /// Exactly these from now on.
-    Replace(Vec<String>),
+    Replace(Vec<Member>),
 }
 
 /// The operations of a PATCH body.

@@ -20,10 +20,17 @@ use crate::schema::{self, Attribute, Kind, Mutability, Type};
 pub(crate) struct Draft {
     /// Conforming attributes with `schemas`, without `id`, `meta`, `password`, `members` and `groups`.
     pub(crate) body: Map<String, Value>,
-    /// Ids of the members; none: the client named none.
-    pub(crate) members: Option<Vec<String>>,
+    /// None: the client named none.
+    pub(crate) members: Option<Vec<Member>>,
     /// What is to become of the password.
     pub(crate) password: Password,
+}
+
+/// A member as a client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) display: Option<String>,
 }
 
 /// A change of password in a request.
@@ -77,7 +84,7 @@ pub(crate) fn conform(kind: Kind, body: &Value) -> Result<Draft, Refusal> {
 /// Takes apart what is stored apart, and checks what must hold of a whole resource.
 pub(crate) fn finish(kind: Kind, mut body: Map<String, Value>) -> Result<Draft, Refusal> {
     let members = match body.remove("members") {
-        Some(members) => Some(member_ids(&members)?),
+        Some(list) => Some(members(&list)?),
         None => None,
     };
     let password = match body.remove("password") {
@@ -95,7 +102,7 @@ pub(crate) fn finish(kind: Kind, mut body: Map<String, Value>) -> Result<Draft, 
     body.insert("schemas".into(), schemas.into());
     for attribute in kind.attributes() {
         let value = body.get(attribute.name);
-        if attribute.required && !value.and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty()) {
+        if attribute.required && value.and_then(Value::as_str).is_none_or(|text| text.trim().is_empty()) {
             return Err(Refusal::invalid_value(format!(
                 "'{}' is required and must not be blank.",
                 attribute.name
@@ -179,8 +186,8 @@ pub(crate) fn conform_single(attribute: &Attribute, value: &Value) -> Result<Opt
     }
 }
 
-/// The ids in a list of members: of each its `value`, or what its `$ref` ends with.
-pub(crate) fn member_ids(members: &Value) -> Result<Vec<String>, Refusal> {
+/// A list of members: the id of each is its `value`, or what its `$ref` ends with.
+pub(crate) fn members(members: &Value) -> Result<Vec<Member>, Refusal> {
     let elements = match members {
         Value::Array(elements) => elements.as_slice(),
         Value::Null => &[],
@@ -194,15 +201,15 @@ pub(crate) fn member_ids(members: &Value) -> Result<Vec<String>, Refusal> {
                     element.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
                 value.as_str()
             };
-            element
+            let id = element
                 .as_str()
                 .or_else(|| text("value"))
                 .or_else(|| text("$ref").and_then(|reference| reference.rsplit('/').next()))
                 .filter(|id| !id.is_empty())
-                .map(str::to_owned)
                 .ok_or_else(|| {
                     Refusal::invalid_value("A member must have a 'value': the id of a user or group.")
-                })
+                })?;
+            Ok(Member { id: id.to_owned(), display: text("display").map(str::to_owned) })
         })
         .collect()
 }
@@ -312,9 +319,11 @@ mod tests {
 
     #[test]
     fn members_are_named_by_value_or_reference() -> Result<(), Refusal> {
-        let members = json!([{"value": "a", "display": "x"}, {"$ref": "https://x/Users/b"}, "c"]);
-        assert_eq!(member_ids(&members)?, ["a", "b", "c"]);
-        assert!(member_ids(&json!([{"display": "x"}])).is_err());
+        let named = members(&json!([{"value": "a", "display": "x"}, {"$ref": "https://x/Users/b"}, "c"]))?;
+        let ids: Vec<&str> = named.iter().map(|member| member.id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "c"]);
+        assert_eq!(named[0].display.as_deref(), Some("x"));
+        assert!(members(&json!([{"display": "x"}])).is_err());
         Ok(())
     }
 }

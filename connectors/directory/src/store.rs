@@ -6,6 +6,7 @@
 //! Commits are durable (`synchronous=FULL`): a client that has its 201 records that the account exists, and must not be
 //! made wrong by a power cut. That costs one sync of the log per request; a bulk request is one commit.
 
+mod groups;
 mod members;
 mod read;
 mod write;
@@ -17,7 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-pub(crate) use members::{all_groups, groups_of, members_of};
+pub(crate) use groups::{all_groups, groups_of};
+pub(crate) use members::members_of;
 pub(crate) use read::{Row, all_rows, by_id, by_seq, count, page, seek};
 pub(crate) use write::{change_members, create, delete, patch, replace};
 
@@ -33,7 +35,7 @@ const APPLICATION_ID: i32 = 0x7072_6f76;
 /// The layout that this version writes (`PRAGMA user_version`).
 const LAYOUT: i32 = 1;
 
-/// `name_key`, `display_key` and `email.key` are folded. `label` is what references to the resource display. `body` is
+/// A `stranger` is a member that is no resource here. `name_key`, `display_key` and `email.key` are folded. `label` is what references to the resource display. `body` is
 /// JSON without `meta`, `groups`, `members` and password. Sequence numbers are never used again, so that a cursor that
 /// names one stays true.
 const TABLES: &str = "
@@ -65,10 +67,18 @@ CREATE TABLE member (
     group_seq INTEGER NOT NULL REFERENCES resource (seq) ON DELETE CASCADE,
     member_seq INTEGER NOT NULL REFERENCES resource (seq) ON DELETE CASCADE,
     nested INTEGER NOT NULL,
+    display TEXT,
     PRIMARY KEY (group_seq, member_seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX member_in ON member (member_seq, group_seq);
 CREATE INDEX member_nested ON member (member_seq, group_seq) WHERE nested = 1;
+CREATE TABLE stranger (
+    group_seq INTEGER NOT NULL REFERENCES resource (seq) ON DELETE CASCADE,
+    value TEXT NOT NULL COLLATE NOCASE,
+    display TEXT,
+    PRIMARY KEY (group_seq, value)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stranger_in ON stranger (value);
 ";
 
 /// An open directory: people and groups in one file. Share it as an `Arc`.

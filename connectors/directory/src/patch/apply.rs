@@ -6,7 +6,7 @@ use super::{MemberChange, Operation, PatchPath, Verb};
 use crate::error::Refusal;
 use crate::filter::{Filter, Literal, Op, Test, bind_elements, element_matches};
 use crate::path::{AttrPath, Place};
-use crate::resource::{conform_single, conform_value, member_ids};
+use crate::resource::{conform_single, conform_value, members};
 use crate::schema::{Attribute, Kind, Mutability, Type};
 
 /// Applies the operations in order to `body` and returns the changes of members, in order. On an error `body` is to be
@@ -140,17 +140,17 @@ impl Patch<'_> {
             return Err(Refusal::mutability(format!("'members.{}' cannot be changed in place.", sub.name)));
         }
         match (verb, test) {
-            (Verb::Add, None) => self.members.push(MemberChange::Add(member_ids(value)?)),
-            (Verb::Replace, None) => self.members.push(MemberChange::Replace(member_ids(value)?)),
+            (Verb::Add, None) => self.members.push(MemberChange::Add(members(value)?)),
+            (Verb::Replace, None) => self.members.push(MemberChange::Replace(members(value)?)),
             (Verb::Remove, None) if value.is_null() => self.members.push(MemberChange::Replace(Vec::new())),
-            (Verb::Remove, None) => self.members.push(MemberChange::Remove(member_ids(value)?)),
+            (Verb::Remove, None) => self.members.push(MemberChange::Remove(members(value)?)),
             (Verb::Remove, Some(test)) => self.members.push(MemberChange::RemoveMatching(test)),
             (Verb::Add | Verb::Replace, Some(test)) => {
-                let ids = member_ids(value)?;
+                let added = members(value)?;
                 if verb == Verb::Replace {
                     self.members.push(MemberChange::RemoveMatching(test));
                 }
-                self.members.push(MemberChange::Add(ids));
+                self.members.push(MemberChange::Add(added));
             }
         }
         Ok(())

@@ -14,5 +14,6 @@ const MEMBERS: &[Attribute] = &[
     A::string("type", "Whether the member is a User or a Group.")
         .canonical(&["User", "Group"])
         .mutability(Mutability::Immutable),
-    A::string("display", "Name of the member.").mutability(Mutability::ReadOnly),
+    A::string("display", "Name of the member, as the client that added it gave it, or else its own.")
+        .mutability(Mutability::Immutable),
 ];

@@ -88,9 +88,11 @@ pub(crate) fn seek(connection: &Connection, seek: &Seek) -> Result<Vec<i64>, Ref
         Seek::DisplayName(key) => ("SELECT seq FROM resource WHERE display_key = ?1", key),
         Seek::Email(key) => ("SELECT seq FROM email WHERE key = ?1", key),
         // Ids are lower-case UUIDs, so that a folded id is the id.
-        Seek::Member(key) => {
-            ("SELECT group_seq FROM member JOIN resource ON seq = member_seq WHERE id = ?1", key)
-        }
+        Seek::Member(key) => (
+            "SELECT group_seq FROM member JOIN resource ON seq = member_seq WHERE id = ?1 \
+             UNION ALL SELECT group_seq FROM stranger WHERE value = ?1",
+            key,
+        ),
     };
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_map([key], |row| row.get(0))?;

@@ -49,8 +49,8 @@ pub(crate) fn create(connection: &Connection, kind: Kind, id: Uuid, draft: &Draf
     let seq = connection.last_insert_rowid();
     keys.put_emails(connection, seq)?;
     let row = Row { seq, kind, id, version: 1, created: now, modified: now, label: keys.label, body };
-    if let Some(ids) = &draft.members {
-        members::change(connection, &row, &[MemberChange::Add(ids.clone())])?;
+    if let Some(added) = &draft.members {
+        members::change(connection, &row, &[MemberChange::Add(added.clone())])?;
     }
     Ok(row)
 }
