@@ -7,6 +7,8 @@
 pub mod condition;
 pub mod digest;
 pub mod document;
+pub mod evidence;
+pub mod facts;
 pub mod observed;
 pub mod pattern;
 pub mod set;

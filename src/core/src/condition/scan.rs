@@ -166,7 +166,9 @@ fn function(token: &Token<'_>, selected: bool) -> Result<(), ConditionError> {
         "all" | "exists" | "exists_one" | "map" | "filter" => {
             error.hint("there are no comprehensions here: use `in`, `&&` and `||`")
         }
-        "matches" => error.hint("there are no regular expressions here: use `startsWith`, `endsWith`, `contains`"),
+        "matches" => {
+            error.hint("there are no regular expressions here: use `startsWith`, `endsWith`, `contains`")
+        }
         known if FUNCTIONS.contains(&known) => {
             error.hint(&format!("call it on a text: `person.department.{known}(…)`"))
         }

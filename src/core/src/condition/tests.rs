@@ -177,7 +177,11 @@ fn a_template_is_a_path_or_an_expression() {
     assert_eq!(value("person.department == 'engineering'"), Some(Value::Bool(true)));
     let keys = Value::List(["ssh-ed25519 A".to_owned(), "ssh-ed25519 B".to_owned()].into());
     assert_eq!(value("person.keys"), Some(keys));
-    assert_eq!(value("service.username"), Some("aosei".into()), "both words stand for whoever has the account");
+    assert_eq!(
+        value("service.username"),
+        Some("aosei".into()),
+        "both words stand for whoever has the account"
+    );
     let error = Template::compile("person.usrname").expect_err("no such field");
     assert_eq!(error.hint.as_deref(), Some("did you mean `username`?"));
 }

@@ -17,7 +17,8 @@ pub(super) fn compile(
     subjects: &[Subject],
 ) -> Result<(Typed, Vec<Field>, Option<Subject>), ConditionError> {
     scan::scan(text, subjects)?;
-    let (tree, places) = Parser::new().parse_with_source_info(text).map_err(|errors| syntax(text, &errors))?;
+    let (tree, places) =
+        Parser::new().parse_with_source_info(text).map_err(|errors| syntax(text, &errors))?;
     let mut walk = Walk { subjects, places, fields: Vec::new(), subject: None };
     let typed = walk.any(&tree)?;
     Ok((typed, walk.fields, walk.subject))
@@ -43,7 +44,8 @@ impl Walk<'_> {
             Expr::Call(call) if call.func_name == operators::INDEX => self.field(node),
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
-                let texts: Walked<Vec<Text>> = list.elements.iter().map(|element| self.text(element)).collect();
+                let texts: Walked<Vec<Text>> =
+                    list.elements.iter().map(|element| self.text(element)).collect();
                 Ok(Typed::List(List::Texts(texts?)))
             }
             Expr::Literal(_)
@@ -72,7 +74,9 @@ impl Walk<'_> {
         let truth = |truth| Ok(Typed::Truth(truth));
         match (call.func_name.as_str(), &call.target, call.args.as_slice()) {
             (operators::EQUALS, None, [left, right]) => truth(self.same(left, right)?),
-            (operators::NOT_EQUALS, None, [left, right]) => truth(Truth::Not(Box::new(self.same(left, right)?))),
+            (operators::NOT_EQUALS, None, [left, right]) => {
+                truth(Truth::Not(Box::new(self.same(left, right)?)))
+            }
             (operators::LOGICAL_NOT, None, [inner]) => truth(Truth::Not(Box::new(self.truth(inner)?))),
             (operators::LOGICAL_AND, None, terms) => {
                 let terms: Walked<_> = terms.iter().map(|term| self.truth(term)).collect();
@@ -125,7 +129,9 @@ impl Walk<'_> {
     fn choice(&mut self, condition: &IdedExpr, yes: &IdedExpr, no: &IdedExpr) -> Walked<Typed> {
         let condition = self.truth(condition)?;
         match (self.any(yes)?, self.any(no)?) {
-            (Typed::Text(yes), Typed::Text(no)) => Ok(Typed::Text(Text::Choice(Box::new((condition, yes, no))))),
+            (Typed::Text(yes), Typed::Text(no)) => {
+                Ok(Typed::Text(Text::Choice(Box::new((condition, yes, no)))))
+            }
             (Typed::Truth(yes), Typed::Truth(no)) => {
                 Ok(Typed::Truth(Truth::Choice(Box::new((condition, yes, no)))))
             }
@@ -162,7 +168,9 @@ impl Walk<'_> {
     fn unknown(&self, node: &IdedExpr, subject: Subject, path: &str) -> ConditionError {
         let root = subject.root();
         if path.is_empty() {
-            return self.wrong(node, &format!("`{root}` alone has no value.")).hint(&format!("name a field: `{root}.id`"));
+            return self
+                .wrong(node, &format!("`{root}` alone has no value."))
+                .hint(&format!("name a field: `{root}.id`"));
         }
         let error = self.wrong(node, &format!("A {root} has no field `{path}`."));
         let below: Vec<&str> =
@@ -172,7 +180,8 @@ impl Walk<'_> {
         }
         match super::nearest(path, subject.paths()) {
             Some(near) => error.hint(&format!("did you mean `{near}`?")),
-            None => error.hint(&format!("an attribute of your own is `{root}.attributes.{}`", path.replace('.', "_"))),
+            None => error
+                .hint(&format!("an attribute of your own is `{root}.attributes.{}`", path.replace('.', "_"))),
         }
     }
 
@@ -197,7 +206,8 @@ fn path(node: &IdedExpr) -> Option<(&str, String)> {
             [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }] => {
                 let (root, path) = path(of)?;
                 // Only a free name may stand in brackets: everything else has one spelling.
-                (path == "attributes" && !name.inner().contains('.')).then(|| (root, joined(path, name.inner())))
+                (path == "attributes" && !name.inner().contains('.'))
+                    .then(|| (root, joined(path, name.inner())))
             }
             _ => None,
         },

@@ -1,0 +1,233 @@
+//! What people have agreed to, after everything about signatures, reviews and who counts has been judged: an
+//! identity may have a power for an interval, up to a tier; a rule may take one step.
+//!
+//! It holds for one installation and the places that its targets have now: an agreement to another place is not put
+//! in. The default holds nothing, so that whatever is above tier low waits.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use provost_sdk::Risk;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use crate::Sym;
+use crate::document::{GrantSpec, Kind};
+use crate::set::Spec;
+
+/// The profile that a grant is for unless it names another.
+pub const MAIN: &str = "main";
+
+/// What a grant gives: an entitlement to the account of one profile on one target, or that account alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Power {
+    /// The target's id.
+    pub target: Sym,
+    /// The profile.
+    pub profile: Sym,
+    /// What is held; the account alone where absent.
+    pub entitlement: Option<Spec>,
+}
+
+/// That enough people agreed to one identity having one power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// The power.
+    pub power: Power,
+    /// The highest tier for which they are enough.
+    pub tier: Risk,
+    /// The first instant.
+    pub from: Timestamp,
+    /// The first instant that is not included.
+    pub until: Timestamp,
+}
+
+/// A step of a rule from one content to another, by blob; `None` is "not there".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleStep {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its id.
+    pub id: Sym,
+    /// What was in force.
+    pub before: Option<[u8; 20]>,
+    /// What is to be.
+    pub after: Option<[u8; 20]>,
+}
+
+/// Everything that people have agreed to.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    grants: FxHashMap<Sym, Vec<Agreement>>,
+    standing: FxHashMap<Sym, Vec<(Power, Timestamp)>>,
+    rules: BTreeSet<RuleStep>,
+}
+
+impl Evidence {
+    /// Adds an agreement to a grant.
+    pub fn agree(&mut self, identity: Sym, agreement: Agreement) {
+        self.grants.entry(identity).or_default().push(agreement);
+    }
+
+    /// Takes away every agreement to grants of an identity that does not satisfy `keep`.
+    pub fn withdraw(&mut self, identity: Sym, keep: impl FnMut(&Agreement) -> bool) {
+        if let Some(agreements) = self.grants.get_mut(&identity) {
+            agreements.retain(keep);
+        }
+    }
+
+    /// Says since when provost itself has held a grant up: of two that separation of duties forbids together, what
+    /// stands is never taken away for what comes later.
+    pub fn stand(&mut self, identity: Sym, power: Power, since: Timestamp) {
+        let standing = self.standing.entry(identity).or_default();
+        match standing.iter_mut().find(|(known, _)| *known == power) {
+            Some(known) => known.1 = known.1.min(since),
+            None => standing.push((power, since)),
+        }
+    }
+
+    /// Since when a grant has stood; `None` where it does not.
+    pub fn standing_since(&self, identity: Sym, power: Power) -> Option<Timestamp> {
+        let standing = self.standing.get(&identity)?;
+        standing.iter().find(|(known, _)| *known == power).map(|(_, since)| *since)
+    }
+
+    /// Adds an agreement to a step of a rule.
+    pub fn agree_rule(&mut self, step: RuleStep) {
+        self.rules.insert(step);
+    }
+
+    /// Whether there is agreement to a step of a rule.
+    pub fn covers_rule(&self, step: &RuleStep) -> bool {
+        self.rules.contains(step)
+    }
+
+    /// Whether there is agreement, for at least this tier, to the instant. Tier low needs none.
+    pub fn covers(&self, identity: Sym, power: Power, tier: Risk, at: Timestamp) -> bool {
+        tier == Risk::Low || self.of(identity, power, tier).any(|(from, until)| from <= at && at < until)
+    }
+
+    /// The first stretch within `[from, until)` that is not over at `now` and not agreed to.
+    pub fn missing(
+        &self,
+        identity: Sym,
+        power: Power,
+        tier: Risk,
+        (from, until): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Option<(Timestamp, Timestamp)> {
+        if tier == Risk::Low || from >= until {
+            return None;
+        }
+        let mut agreed: Vec<(Timestamp, Timestamp)> =
+            self.of(identity, power, tier).filter(|(begin, end)| *begin < until && *end > from).collect();
+        agreed.sort_unstable();
+        let mut open = from;
+        for (begin, end) in agreed {
+            if begin > open && begin > now {
+                return Some((open, begin));
+            }
+            open = open.max(end);
+        }
+        (open < until && until > now).then_some((open, until))
+    }
+
+    /// The next instant after `now` at which [`Evidence::covers`] may answer otherwise.
+    pub fn next_change(&self, identity: Sym, power: Power, tier: Risk, now: Timestamp) -> Option<Timestamp> {
+        if tier == Risk::Low {
+            return None;
+        }
+        self.of(identity, power, tier).flat_map(|(from, until)| [from, until]).filter(|at| *at > now).min()
+    }
+
+    fn of(&self, identity: Sym, power: Power, tier: Risk) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let agreements = self.grants.get(&identity).map_or(&[][..], Vec::as_slice);
+        agreements
+            .iter()
+            .filter(move |agreement| agreement.power == power && agreement.tier >= tier)
+            .map(|agreement| (agreement.from, agreement.until))
+    }
+}
+
+impl From<&GrantSpec> for Power {
+    fn from(grant: &GrantSpec) -> Power {
+        Power {
+            target: grant.target,
+            profile: grant.profile.unwrap_or_else(|| Sym::new(MAIN)),
+            entitlement: grant.entitlement,
+        }
+    }
+}
+
+impl From<Power> for GrantSpec {
+    fn from(Power { target, profile, entitlement }: Power) -> GrantSpec {
+        GrantSpec { target, profile: (profile != *MAIN).then_some(profile), entitlement }
+    }
+}
+
+impl Serialize for Power {
+    /// As a document writes it: `{target: forge, team: ops, role: member}`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        GrantSpec::from(*self).serialize(serializer)
+    }
+}
+
+impl Power {
+    /// A key that sorts quickly, in no order that means anything outside of this process.
+    pub(crate) fn key(self) -> [u32; 5] {
+        let [kind, name, role] = self.entitlement.map_or([0; 3], |Spec { kind, name, role }| {
+            [kind.number(), name.number(), role.map_or(0, Sym::number)]
+        });
+        [self.target.number(), self.profile.number(), kind, name, role]
+    }
+}
+
+impl std::fmt::Display for Power {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.entitlement {
+            Some(entitlement) => write!(f, "{entitlement} on {}", self.target)?,
+            None => write!(f, "an account on {}", self.target)?,
+        }
+        if self.profile == *MAIN { Ok(()) } else { write!(f, " as {}", self.profile) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("an instant")
+    }
+
+    #[test]
+    fn agreement_covers_its_own_power_tier_and_instants_and_nothing_else() {
+        let ada = Sym::new("p-1");
+        let spec = |name: &str| Some(Spec { kind: "team".into(), name: name.into(), role: None });
+        let power =
+            |name: &str| Power { target: "forge".into(), profile: MAIN.into(), entitlement: spec(name) };
+        let mut evidence = Evidence::default();
+        let agreement = Agreement { power: power("ops"), tier: Risk::Normal, from: at(10), until: at(20) };
+        evidence.agree(ada, agreement);
+        evidence.agree(ada, Agreement { from: at(30), until: at(40), ..agreement });
+        let covers =
+            |who: &str, name: &str, tier, t| evidence.covers(Sym::new(who), power(name), tier, at(t));
+        assert!(covers("p-1", "ops", Risk::Normal, 10) && !covers("p-1", "ops", Risk::Normal, 20));
+        assert!(!covers("p-1", "ops", Risk::Privileged, 10), "a higher tier needs more");
+        assert!(!covers("p-2", "ops", Risk::Normal, 10) && !covers("p-1", "dev", Risk::Normal, 10));
+        assert!(covers("p-2", "dev", Risk::Low, 99));
+
+        let missing = |from, until, now| {
+            evidence
+                .missing(ada, power("ops"), Risk::Normal, (at(from), at(until)), at(now))
+                .map(|(from, until)| (from.as_second(), until.as_second()))
+        };
+        assert_eq!(missing(10, 20, 5), None);
+        assert_eq!(missing(5, 25, 0), Some((5, 10)));
+        assert_eq!(missing(5, 25, 12), Some((20, 25)), "what is over needs no agreement any more");
+        assert_eq!(missing(10, 50, 12), Some((20, 30)));
+        assert_eq!(missing(10, 50, 30), Some((40, 50)));
+        assert_eq!(missing(10, 50, 50), None);
+        assert_eq!(evidence.next_change(ada, power("ops"), Risk::Normal, at(12)), Some(at(20)));
+    }
+}
