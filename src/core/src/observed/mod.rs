@@ -80,7 +80,9 @@ pub enum Doubt {
 pub struct Complete<'a>(&'a Observed);
 
 /// Why absence means nothing now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Incomplete {
     /// No whole read yet.

@@ -1,0 +1,239 @@
+//! Guards: limits over the whole plan that refuse a part of it before its first write.
+//!
+//! In: the plan, the limits in force, populations, what was done in the window. Out: which parts are over which limit,
+//! with the figure. A limit is a share of the population *or* a number, whichever is reached first; a minimum
+//! population lifts the share only. What departures that are written down take away is counted apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use provost_sdk::Operation;
+
+use crate::Sym;
+use crate::document::{GuardLimit, Guards};
+use crate::plan::{Class, Plan, Planned};
+use crate::when::Length;
+
+/// A part of a plan that one limit is over, or one that is done already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Part {
+    /// The target; none for people over all targets.
+    pub target: Option<Sym>,
+    /// `accounts`, an entitlement kind, or `people`.
+    pub kind: Sym,
+    /// Which limit.
+    pub limit: Limit,
+}
+
+/// Which limit of a [`Guards`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Limit {
+    /// Over what takes away and was not planned.
+    Removals,
+    /// Over departures and ends that are written down.
+    Departures,
+    /// Over deletions.
+    Deletions,
+    /// Over what adds.
+    Additions,
+}
+
+/// What was done before, by instant, from the audit index, so that a window survives restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    entries: Vec<(Timestamp, Part, u32)>,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Figure {
+    /// Over which part.
+    pub part: Part,
+    /// How many the plan would make it, what was done in the window included.
+    pub count: u32,
+    /// Of how many.
+    pub population: u32,
+    /// How many are allowed.
+    pub allowed: u32,
+}
+
+/// The limits in force and the populations that they are shares of.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// By target: its own limits, or those that the policy has for all targets.
+    pub targets: BTreeMap<Sym, Guards>,
+    /// Over people, all targets together.
+    pub people: Guards,
+    /// Accounts by target, and (account, entitlement) pairs by target and kind. The kind `accounts` is the former.
+    pub populations: BTreeMap<(Sym, Sym), usize>,
+    /// People and services that are active.
+    pub identities: usize,
+}
+
+/// The kind of accounts in a [`Part`], and in `authority` and `scope` of a target.
+pub const ACCOUNTS: &str = "accounts";
+
+/// The kind of people in a [`Part`].
+pub const PEOPLE: &str = "people";
+
+/// A window of a day is what one person watching can notice and stop.
+const DAY: Length = Length(SignedDuration::from_hours(24));
+
+/// What is refused where no document says a limit: over a fifth of the accounts, people or memberships, or fifty, a
+/// day. Below ten accounts and fifty memberships a fifth is less than one ordinary move of a person, so that there
+/// only the number counts. What is written down as leaving may be a whole department.
+fn built_in(limit: Limit, kind: Sym) -> Option<GuardLimit> {
+    let minimum = if kind == *ACCOUNTS || kind == *PEOPLE { 10 } else { 50 };
+    let limit_of = |percent, count| {
+        Some(GuardLimit {
+            percent: Some(percent),
+            count: Some(count),
+            window: Some(DAY),
+            minimum: Some(minimum),
+        })
+    };
+    match limit {
+        Limit::Removals => limit_of(20, 50),
+        Limit::Departures => limit_of(50, 200),
+        Limit::Deletions | Limit::Additions => None,
+    }
+}
+
+impl History {
+    /// Adds what was done at an instant.
+    pub fn record(&mut self, at: Timestamp, part: Part, count: u32) {
+        self.entries.push((at, part, count));
+    }
+
+    /// How much of a part was done after an instant.
+    pub fn since(&self, part: Part, after: Timestamp) -> u32 {
+        self.entries.iter().filter(|(at, of, _)| *of == part && *at > after).map(|(_, _, count)| count).sum()
+    }
+
+    /// Forgets what no window reaches any more.
+    pub fn forget(&mut self, before: Timestamp) {
+        self.entries.retain(|(at, _, _)| *at >= before);
+    }
+}
+
+/// Which operations of the plan are over a limit, by their place, and by how much.
+pub fn tripped(plan: &Plan, limits: &Limits, history: &History, now: Timestamp) -> BTreeMap<usize, Figure> {
+    let mut counted: BTreeMap<Part, (BTreeSet<(Sym, &str, Option<String>)>, Vec<usize>)> = BTreeMap::new();
+    for (place, planned) in plan.operations.iter().enumerate() {
+        for part in parts(planned) {
+            let (units, places) = counted.entry(part).or_default();
+            units.insert(unit(planned, part));
+            places.push(place);
+        }
+    }
+    let mut tripped = BTreeMap::new();
+    for (part, (units, places)) in counted {
+        let Some(limit) = limits.of(part) else { continue };
+        let done = limit.window.map_or(0, |window| history.since(part, now - window.0));
+        let planned = u32::try_from(units.len()).unwrap_or(u32::MAX);
+        let count = planned.saturating_add(done);
+        // What was done in the window is no longer there to be counted: a slow bleed must not shrink its own base.
+        let population =
+            limits.population(part).saturating_add(if part.limit == Limit::Additions { 0 } else { done });
+        let Some(allowed) = allowed(limit, population).filter(|allowed| count > *allowed) else { continue };
+        for place in places {
+            tripped.entry(place).or_insert(Figure { part, count, population, allowed });
+        }
+    }
+    tripped
+}
+
+/// What an operation counts as once it is done, for [`History::record`]. Each counts one; ending the sessions of an
+/// account that is disabled too counts nothing.
+pub fn parts(planned: &Planned) -> Vec<Part> {
+    let limits: &[Limit] = match planned.class {
+        Class::Addition => &[Limit::Additions],
+        Class::Change => &[],
+        Class::Removal => &[Limit::Removals],
+        Class::Departure => &[Limit::Departures],
+        Class::Deletion => &[Limit::Deletions, Limit::Removals],
+    };
+    if matches!(planned.operation, Operation::EndSessions { .. } | Operation::RevokeCredential { .. }) {
+        return Vec::new();
+    }
+    let kind = planned
+        .operation
+        .entitlement()
+        .map_or_else(|| Sym::new(ACCOUNTS), |entitlement| Sym::new(&entitlement.kind));
+    let mut parts: Vec<Part> =
+        limits.iter().map(|limit| Part { target: Some(planned.target), kind, limit: *limit }).collect();
+    if planned.identity.is_some() && planned.class != Class::Addition {
+        parts.extend(limits.iter().map(|limit| Part { target: None, kind: Sym::new(PEOPLE), limit: *limit }));
+    }
+    parts
+}
+
+/// What is counted once, however many operations it takes: a person, an account, or an account's entitlement.
+fn unit(planned: &Planned, part: Part) -> (Sym, &str, Option<String>) {
+    if part.target.is_none() {
+        return (planned.identity.unwrap_or(planned.target), "", None);
+    }
+    let account = planned.operation.account().map_or("", |account| account.anchor.as_str());
+    let entitlement = planned.operation.entitlement().map(|entitlement| {
+        format!("{}\0{}", entitlement.anchor, entitlement.role.as_deref().unwrap_or_default())
+    });
+    // Accounts that are still to be made have no anchor to be told apart by.
+    (
+        if account.is_empty() { planned.identity.unwrap_or(planned.target) } else { planned.target },
+        account,
+        entitlement,
+    )
+}
+
+fn allowed(limit: GuardLimit, population: u32) -> Option<u32> {
+    let GuardLimit { percent, count, window: _, minimum } = limit;
+    let share = percent
+        .filter(|_| population >= minimum.unwrap_or(0))
+        .map(|percent| u32::try_from(u64::from(population) * u64::from(percent) / 100).unwrap_or(u32::MAX));
+    share.into_iter().chain(count).min()
+}
+
+impl Limits {
+    fn of(&self, part: Part) -> Option<GuardLimit> {
+        let guards = match part.target {
+            Some(target) => self.targets.get(&target).copied().unwrap_or_default(),
+            None => self.people,
+        };
+        let Guards { removals, departures, deletions, additions } = guards;
+        let own = match part.limit {
+            Limit::Removals => removals,
+            Limit::Departures => departures,
+            Limit::Deletions => deletions,
+            Limit::Additions => additions,
+        };
+        own.or_else(|| built_in(part.limit, part.kind))
+    }
+
+    fn population(&self, part: Part) -> u32 {
+        let population = match part.target {
+            Some(target) => self.populations.get(&(target, part.kind)).copied().unwrap_or(0),
+            None => self.identities,
+        };
+        u32::try_from(population).unwrap_or(u32::MAX)
+    }
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Figure { part: Part { target, kind, limit }, count, population, allowed } = self;
+        let limit = match limit {
+            Limit::Removals => "removals",
+            Limit::Departures => "departures",
+            Limit::Deletions => "deletions",
+            Limit::Additions => "additions",
+        };
+        write!(f, "{limit} of {kind}")?;
+        if let Some(target) = target {
+            write!(f, " on {target}")?;
+        }
+        write!(f, ": {count} of {population}, and {allowed} are allowed")
+    }
+}
