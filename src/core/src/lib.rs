@@ -15,6 +15,7 @@ pub mod observed;
 pub mod pattern;
 pub mod plan;
 pub mod set;
+pub mod snapshot;
 pub mod step;
 pub mod sym;
 pub mod tally;

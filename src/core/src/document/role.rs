@@ -47,3 +47,14 @@ pub struct GrantSpec {
     /// What is held; the account alone where absent.
     pub entitlement: Option<Spec>,
 }
+
+impl std::fmt::Display for GrantSpec {
+    /// `team:engineering on forge`, `an account on forge (profile admin)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.entitlement {
+            Some(entitlement) => write!(f, "{entitlement} on {}", self.target)?,
+            None => write!(f, "an account on {}", self.target)?,
+        }
+        self.profile.map_or(Ok(()), |profile| write!(f, " (profile {profile})"))
+    }
+}

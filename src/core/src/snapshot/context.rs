@@ -1,0 +1,75 @@
+//! What a snapshot is told about the world outside of the documents.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZoneDatabase;
+use provost_sdk::{Capabilities, Risk, Setting};
+
+use super::RuleVersion;
+use crate::Sym;
+use crate::document::{GrantSpec, Target};
+
+/// Everything that decides beside the documents themselves.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The operator has named this commit: every rule in it comes into force, except what has problems.
+    pub trusted: bool,
+    /// The connectors that there are.
+    pub catalog: &'a Catalog,
+    /// The risk of an entitlement on a target, or of the account alone, judged by one version of the target.
+    pub risk: &'a dyn Fn(&Target, &GrantSpec) -> Risk,
+    /// Whether there is evidence for a rule version whose tier is above low.
+    pub agreed: &'a dyn Fn(&RuleVersion) -> bool,
+    /// Whether an id belonged to an identity that has left for good.
+    pub spent: &'a dyn Fn(Sym) -> bool,
+    /// Whether steps remain to be done for a departed identity.
+    pub remains: &'a dyn Fn(Sym) -> bool,
+    /// Compiles a condition or a template.
+    pub compile: &'a dyn Fn(Expression<'_>) -> Result<(), Fault>,
+    /// Time zones by name.
+    pub zones: &'a TimeZoneDatabase,
+}
+
+/// An expression in a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expression<'a> {
+    /// Of a role: who meets it holds the role.
+    Condition(&'a str),
+    /// Of a profile: the value of an attribute.
+    Template(&'a str),
+}
+
+/// Why an expression is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong, as a sentence without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// The connectors that there are, and what is known about what they can do.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// By the word in `connector:` of a Target document.
+    pub connectors: BTreeMap<Sym, ConnectorFacts>,
+    /// What connectors declared about single targets, their settings taken into account, by the target's id.
+    pub targets: BTreeMap<Sym, Capabilities>,
+}
+
+/// What is known about one connector.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectorFacts {
+    /// Everything that `config:` and `secrets:` may hold.
+    pub settings: Vec<Setting>,
+    /// What it can do on every target, where that needs no connection to know.
+    pub capabilities: Option<Capabilities>,
+}
+
+impl Catalog {
+    /// What is known about what can be done on a target.
+    pub fn capabilities(&self, target: &Target) -> Option<&Capabilities> {
+        let kind = || self.connectors.get(&target.connector)?.capabilities.as_ref();
+        self.targets.get(&target.id).or_else(kind)
+    }
+}
