@@ -1,0 +1,115 @@
+//! Answers that the proxy gives itself or rewrites.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// How the pages of the upstream's lists look.
+#[derive(Clone, Debug, Default)]
+pub enum Pages {
+    /// It has none that the proxy could rewrite.
+    #[default]
+    None,
+    /// A JSON object with the elements under this name: `Resources` in SCIM.
+    Under(String),
+    /// A JSON array.
+    Array,
+}
+
+/// A page that went out.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    pub(super) query: Option<String>,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Page {
+    pub(super) fn of(request: &Request<Bytes>, answer: &Answer) -> Page {
+        Page {
+            query: request.uri().query().map(str::to_owned),
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            body: answer.body().clone(),
+        }
+    }
+
+    pub(super) fn answer(self) -> Answer {
+        let mut answer = Response::new(self.body);
+        *answer.status_mut() = self.status;
+        *answer.headers_mut() = self.headers;
+        answer
+    }
+}
+
+impl Pages {
+    /// Whether an answer is a page of a list with something on it.
+    pub(super) fn is_page(&self, answer: &Answer) -> bool {
+        let mut body = parsed(answer);
+        self.elements(&mut body).is_some_and(|elements| !elements.is_empty())
+    }
+
+    /// The page without its last element.
+    pub(super) fn shortened(&self, answer: &Answer) -> Option<Answer> {
+        let mut body = parsed(answer);
+        self.elements(&mut body)?.pop()?;
+        let mut short = Response::new(Bytes::from(body.to_string()));
+        *short.status_mut() = answer.status();
+        *short.headers_mut() = answer.headers().clone();
+        Some(short)
+    }
+
+    fn elements<'v>(&self, body: &'v mut Value) -> Option<&'v mut Vec<Value>> {
+        match self {
+            Pages::None => None,
+            Pages::Under(name) => body.get_mut(name)?.as_array_mut(),
+            Pages::Array => body.as_array_mut(),
+        }
+    }
+}
+
+pub(super) fn rate_limit(seconds: u32) -> Answer {
+    let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests.");
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    answer
+}
+
+pub(super) fn unavailable() -> Answer {
+    text(StatusCode::SERVICE_UNAVAILABLE, "The service is restarting.")
+}
+
+/// What a server says that has deleted something.
+pub(super) fn nothing() -> Answer {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+/// What a server says that has made something: what was sent, with an id that leads nowhere.
+pub(super) fn echo(request: &Request<Bytes>) -> Answer {
+    let mut body: Value = serde_json::from_slice(request.body()).unwrap_or_else(|_| json!({}));
+    if let Some(object) = body.as_object_mut() {
+        object.insert("id".into(), json!("00000000-0000-4000-8000-000000000000"));
+    }
+    let mut answer = Response::new(Bytes::from(body.to_string()));
+    *answer.status_mut() = StatusCode::CREATED;
+    let kind = request.headers().get(CONTENT_TYPE).cloned();
+    let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
+}
+
+fn text(status: StatusCode, message: &'static str) -> Answer {
+    let mut answer = Response::new(Bytes::from_static(message.as_bytes()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}
+
+fn parsed(answer: &Answer) -> Value {
+    serde_json::from_slice(answer.body()).unwrap_or(Value::Null)
+}

@@ -1,0 +1,541 @@
+//! What a chapter has in its hands: the target, the entitlements that it may give, and short words for what nearly
+//! every chapter does. A failed step is a full sentence.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt};
+use provost_sdk::{
+    Account, AccountRef, Anchor, Apply, Attributes, Capabilities, Connector, Create, Cursor, Entitlement,
+    EntitlementKey, EntitlementKind, EntitlementRef, Error, ErrorKind, IdempotencyKey, Item, Observe,
+    Operation, Receipt, Settings, Stage, State, Value, Verb, Wanted,
+};
+
+use crate::attempt::{Caller, Done, same_value};
+use crate::seen::Seen;
+use crate::{Options, sample};
+
+/// How a step or a chapter ends: well, or with a sentence about what was expected and seen.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+/// The state of one run.
+pub(crate) struct Story<'a> {
+    pub(crate) connector: &'a dyn Connector,
+    pub(crate) settings: &'a Settings,
+    pub(crate) options: &'a Options,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) stage: Option<Box<dyn Stage>>,
+    /// With what every name begins that the run makes.
+    pub(crate) prefix: String,
+    /// What was there when the run began.
+    pub(crate) before: Option<Seen>,
+    reader: Box<dyn Observe>,
+    writer: Box<dyn Apply>,
+    serial: AtomicU64,
+    /// Accounts that the present chapter made.
+    made: Mutex<Vec<AccountRef>>,
+    /// Accounts that the large chapters share.
+    pub(crate) crowd: Vec<AccountRef>,
+    /// What the stage made.
+    scenery: Mutex<Vec<Entitlement>>,
+}
+
+impl<'a> Story<'a> {
+    /// Opens the target and asks what it can do.
+    pub(crate) async fn begin(
+        connector: &'a dyn Connector,
+        settings: &'a Settings,
+        options: &'a Options,
+        prefix: String,
+    ) -> Result<Story<'a>, Error> {
+        let reader = connector.reader(settings)?;
+        let mut attempt = 1;
+        let capabilities = loop {
+            match reader.describe().await {
+                Err(error) if error.persistence() == provost_sdk::Persistence::Temporary => {
+                    if attempt == options.attempts {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+                done => break done?,
+            }
+        };
+        Ok(Story {
+            connector,
+            settings,
+            options,
+            capabilities,
+            stage: connector.stage(settings)?,
+            prefix,
+            before: None,
+            writer: connector.writer(settings)?,
+            reader,
+            serial: AtomicU64::new(0),
+            made: Mutex::default(),
+            crowd: Vec::new(),
+            scenery: Mutex::default(),
+        })
+    }
+
+    /// The target as the daemon calls it.
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller {
+            reader: &*self.reader,
+            writer: &*self.writer,
+            capabilities: &self.capabilities,
+            attempts: self.options.attempts,
+        }
+    }
+
+    /// The reader, for calls whose failure is the point.
+    pub(crate) fn reader(&self) -> &dyn Observe {
+        &*self.reader
+    }
+
+    /// Whether the target has an operation.
+    pub(crate) fn can(&self, verb: Verb) -> bool {
+        self.capabilities.verbs.contains(&verb)
+    }
+
+    /// The kind of account that is tested.
+    pub(crate) fn account_kind(&self) -> Outcome<&provost_sdk::AccountKind> {
+        match &self.options.kind {
+            Some(name) => self.capabilities.account_kind(name).ok_or_else(|| {
+                format!("The options ask for accounts of the kind `{name}`, which is not declared.")
+            }),
+            None => self.capabilities.account_kinds.first().ok_or_else(|| {
+                "The connector declares no kind of account, and every target has at least one.".to_owned()
+            }),
+        }
+    }
+
+    /// The entitlement kinds that are granted and revoked one account at a time.
+    pub(crate) fn plain_kinds(&self) -> impl Iterator<Item = &EntitlementKind> {
+        self.capabilities.entitlement_kinds.iter().filter(|kind| !kind.exclusive)
+    }
+
+    /// The entitlement kinds whose holders are written as a whole.
+    pub(crate) fn exclusive_kinds(&self) -> impl Iterator<Item = &EntitlementKind> {
+        self.capabilities.entitlement_kinds.iter().filter(|kind| kind.exclusive)
+    }
+
+    /// A name that nothing else has in this run or any other.
+    pub(crate) fn name(&self, tail: &str) -> String {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{}{tail}", self.prefix, sample::base36(serial))
+    }
+
+    /// A key for one use of one operation.
+    pub(crate) fn key(&self) -> IdempotencyKey {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        IdempotencyKey(format!("{}:{serial}", self.prefix))
+    }
+
+    /// What a new account of the tested kind looks like: what its kind requires, and nothing else.
+    pub(crate) fn draft(&self, username: &str) -> Outcome<Create> {
+        let kind = self.account_kind()?;
+        let attributes: Attributes = kind
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.required && !attribute.read_only)
+            .map(|attribute| (attribute.name.clone(), self.sample(&attribute.name, 0)))
+            .collect();
+        Ok(Create {
+            kind: kind.name.clone(),
+            username: username.to_owned(),
+            attributes,
+            identity: format!("p-{username}"),
+        })
+    }
+
+    /// A new account with a value in every attribute that can be set.
+    pub(crate) fn full_draft(&self, username: &str) -> Outcome<Create> {
+        let mut draft = self.draft(username)?;
+        for attribute in self.account_kind()?.attributes.iter().filter(|attribute| !attribute.read_only) {
+            let value = self.sample(&attribute.name, 0);
+            draft.attributes.entry(attribute.name.clone()).or_insert(value);
+        }
+        Ok(draft)
+    }
+
+    /// A value that an attribute may have; `which` of two different ones.
+    pub(crate) fn sample(&self, attribute: &str, which: usize) -> Value {
+        let unique = sample::base36(self.serial.fetch_add(1, Ordering::Relaxed));
+        let unique = format!("{}{unique}", self.prefix);
+        match self.options.attributes.get(attribute).and_then(|values| values.get(which)) {
+            Some(Value::Text(text)) => Value::Text(text.replace("{}", &unique)),
+            Some(value) => value.clone(),
+            None => sample::value(attribute, which, &unique),
+        }
+    }
+
+    /// Makes an account with a name of its own, and sees it.
+    pub(crate) async fn account(&self, tail: &str) -> Outcome<Account> {
+        let create = self.draft(&self.name(tail))?;
+        self.create(create).await
+    }
+
+    /// Makes an account, and sees it.
+    pub(crate) async fn create(&self, create: Create) -> Outcome<Account> {
+        let username = create.username.clone();
+        let done = self.perform(&Operation::Create(create)).await?;
+        let account = done.receipt.account.ok_or_else(|| {
+            format!(
+                "A create of {username} gave a receipt without the account, by which its anchor is known."
+            )
+        })?;
+        self.see(&reference(&account)).await
+    }
+
+    /// Remembers an account for the clearing up at the end of the chapter.
+    pub(crate) fn note(&self, account: &Account) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !made.iter().any(|known| known.anchor == account.anchor) {
+            made.push(reference(account));
+        }
+    }
+
+    /// Keeps an account beyond its chapter, for the ones after it.
+    pub(crate) fn keep(&self, anchor: &Anchor) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| known.anchor != *anchor);
+    }
+
+    /// Does an operation that must work.
+    pub(crate) async fn perform(&self, operation: &Operation) -> Outcome<Done> {
+        self.attempt(operation).await.map_err(|error| {
+            format!("{} should have worked and failed as {:?}: {error}", told(operation), error.kind)
+        })
+    }
+
+    /// Does an operation that may fail.
+    pub(crate) async fn attempt(&self, operation: &Operation) -> Result<Done, Error> {
+        let done = self.caller().apply(operation, &self.key()).await?;
+        if let (Operation::Create(_), Some(account)) = (operation, &done.receipt.account) {
+            self.note(account);
+        }
+        Ok(done)
+    }
+
+    /// Does an operation that has something to change.
+    pub(crate) async fn change(&self, operation: &Operation) -> Outcome<Receipt> {
+        let done = self.perform(operation).await?;
+        if !done.receipt.changed && !done.doubted {
+            return Err(format!(
+                "{} was answered as unchanged, and there was something to change.",
+                told(operation)
+            ));
+        }
+        Ok(done.receipt)
+    }
+
+    /// Does an operation that finds everything as it should be.
+    pub(crate) async fn again(&self, operation: &Operation) -> Outcome<Receipt> {
+        let done = self.perform(operation).await?;
+        if done.receipt.changed && !done.doubted {
+            return Err(format!(
+                "{} was answered as a change, and everything was so already.",
+                told(operation)
+            ));
+        }
+        Ok(done.receipt)
+    }
+
+    /// Does an operation that must be refused in one of these ways.
+    pub(crate) async fn refused(&self, operation: &Operation, expected: &[ErrorKind]) -> Outcome<Error> {
+        match self.attempt(operation).await {
+            Ok(done) => Err(format!(
+                "{} should have been refused as {expected:?} and was answered as {}.",
+                told(operation),
+                if done.receipt.changed { "done" } else { "unchanged" },
+            )),
+            Err(error) if expected.contains(&error.kind) => Ok(error),
+            Err(error) => Err(format!(
+                "{} should have been refused as {expected:?} and was refused as {:?}: {error}",
+                told(operation),
+                error.kind
+            )),
+        }
+    }
+
+    /// Looks an account up.
+    pub(crate) async fn look_up(&self, wanted: &Wanted) -> Outcome<Option<Account>> {
+        let found = self.caller().look_up(wanted).await.map_err(|error| {
+            format!("A look-up of {wanted:?} should have worked and failed as {:?}: {error}", error.kind)
+        })?;
+        let Some(account) = found else { return Ok(None) };
+        let same = match wanted {
+            Wanted::Anchor(anchor) => account.anchor == *anchor,
+            Wanted::Username(username) => self.capabilities.usernames.same(&account.username, username),
+        };
+        if !same {
+            return Err(format!(
+                "A look-up of {wanted:?} gave another account: {} ({}).",
+                account.username, account.anchor
+            ));
+        }
+        if account.entitlements.is_none() {
+            return Err(format!(
+                "A look-up of {wanted:?} did not say what the account holds, which a look-up always does."
+            ));
+        }
+        Ok(Some(account))
+    }
+
+    /// Looks up an account that must be there.
+    pub(crate) async fn see(&self, account: &AccountRef) -> Outcome<Account> {
+        self.look_up(&Wanted::Anchor(account.anchor.clone())).await?.ok_or_else(|| {
+            format!(
+                "The account {} ({}) should be there and a look-up by its anchor finds nothing.",
+                account.username, account.anchor
+            )
+        })
+    }
+
+    /// Looks up an account that must not be there.
+    pub(crate) async fn see_nobody(&self, wanted: &Wanted) -> Outcome {
+        match self.look_up(wanted).await? {
+            None => Ok(()),
+            Some(account) => Err(format!(
+                "A look-up of {wanted:?} should find nobody and found {} ({}).",
+                account.username, account.anchor
+            )),
+        }
+    }
+
+    /// Reads everything.
+    pub(crate) async fn read(&self) -> Outcome<Seen> {
+        Ok(self.read_from_start().await?.0)
+    }
+
+    /// Reads everything; with the cursor from where a delta read goes on.
+    pub(crate) async fn read_from_start(&self) -> Outcome<(Seen, Option<Cursor>)> {
+        let (items, cursor) = self.caller().read(None).await.map_err(|error| {
+            format!("A complete read should have worked and failed as {:?}: {error}", error.kind)
+        })?;
+        let seen = Seen::complete(items);
+        if let [username, ..] = seen.contradictions() {
+            return Err(format!("One read showed the account {username} twice, and differently."));
+        }
+        Ok((seen, cursor))
+    }
+
+    /// Reads what changed since a cursor.
+    pub(crate) async fn read_changes(&self, since: &Cursor) -> Outcome<(Vec<Item>, Cursor)> {
+        let (items, cursor) = self.caller().read(Some(since)).await.map_err(|error| {
+            format!("A read of what changed should have worked and failed as {:?}: {error}", error.kind)
+        })?;
+        let cursor = cursor.ok_or("A complete read of what changed gave no cursor to go on from.")?;
+        Ok((items, cursor))
+    }
+
+    /// Says what changed on the target since `before` apart from these accounts, which should be nothing.
+    pub(crate) async fn nothing_else_changed(&self, before: &Seen, except: &[&Anchor]) -> Outcome<Seen> {
+        let after = self.read().await?;
+        let found = before.differences(&after, except, &self.prefix, &self.capabilities);
+        match found.is_empty() {
+            true => Ok(after),
+            false => Err(format!("Something else changed on the target: {}.", found.join("; "))),
+        }
+    }
+
+    /// Whether an account has the state, and its attributes have these values.
+    pub(crate) fn check_account(&self, account: &Account, state: State, attributes: &Attributes) -> Outcome {
+        if account.state != state {
+            return Err(format!("{} should be {state:?} and is {:?}.", account.username, account.state));
+        }
+        for (name, value) in attributes {
+            if !same_value(account, name, Some(value), &self.capabilities) {
+                return Err(format!(
+                    "The attribute `{name}` of {} should be {value:?} and is {:?}.",
+                    account.username,
+                    account.attributes.get(name)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Two entitlements of a kind that the suite may give: named by the options, made by the stage, or found.
+    pub(crate) async fn entitlements(&self, kind: &EntitlementKind) -> Outcome<[EntitlementRef; 2]> {
+        let role = kind.roles.first().cloned();
+        let found = self.find_entitlements(&kind.name).await?;
+        match <[Entitlement; 2]>::try_from(found) {
+            Ok(two) => Ok(two.map(|entitlement| EntitlementRef {
+                kind: entitlement.kind,
+                anchor: entitlement.anchor,
+                name: entitlement.name,
+                role: role.clone(),
+            })),
+            Err(few) => Err(format!(
+                "The suite needs two entitlements of the kind `{0}` that it may give and take, and there are {1}: \
+                 make two on the throwaway system, and name them in the Target file under `conformance: \
+                 {{entitlements: [{{{0}: NAME}}, ...]}}`.",
+                kind.name,
+                few.len()
+            )),
+        }
+    }
+
+    async fn find_entitlements(&self, kind: &str) -> Outcome<Vec<Entitlement>> {
+        let named: Vec<&str> =
+            self.options.entitlements.iter().filter(|known| known.0 == kind).map(|known| &*known.1).collect();
+        if named.is_empty()
+            && let Some(stage) = &self.stage
+        {
+            let mut made = Vec::new();
+            for tail in ["a", "b"] {
+                made.push(
+                    self.make_entitlement(&**stage, kind, &format!("{}-{kind}-{tail}", self.prefix)).await?,
+                );
+            }
+            return Ok(made);
+        }
+        let comparison =
+            self.capabilities.entitlement_kind(kind).map(|kind| kind.comparison).unwrap_or_default();
+        let seen = self.read().await?;
+        let mut found: Vec<&Entitlement> = seen
+            .entitlements()
+            .filter(|known| known.kind == kind && !known.administrative)
+            .filter(|known| named.is_empty() || named.iter().any(|name| comparison.same(name, &known.name)))
+            .collect();
+        // Those that nobody holds come first: there the last member can leave.
+        let key = |known: &Entitlement| EntitlementKey {
+            kind: known.kind.clone(),
+            anchor: known.anchor.clone(),
+            role: None,
+        };
+        found.sort_by_key(|known| seen.holders(&key(known)).len());
+        Ok(found.into_iter().take(2).cloned().collect())
+    }
+
+    /// Makes an entitlement and remembers it for the clearing up at the end of the run.
+    pub(crate) async fn make_entitlement(
+        &self,
+        stage: &dyn Stage,
+        kind: &str,
+        name: &str,
+    ) -> Outcome<Entitlement> {
+        let made = staged(self, || stage.make_entitlement(kind, name)).await?;
+        let mut scenery = self.scenery.lock().unwrap_or_else(PoisonError::into_inner);
+        if !scenery.contains(&made) {
+            scenery.push(made.clone());
+        }
+        Ok(made)
+    }
+
+    /// Takes away what the chapter made, several at once; the run goes on whatever comes of it, and the last chapter
+    /// tells what stayed.
+    pub(crate) async fn clear(&self) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        self.remove_all(&made).await;
+    }
+
+    /// Deletes these accounts. Where the target cannot delete, they are disabled.
+    pub(crate) async fn remove_all(&self, accounts: &[AccountRef]) {
+        stream::iter(accounts)
+            .for_each_concurrent(self.settings.limits.concurrency, |account| async move {
+                let account = account.clone();
+                let operation = match (self.can(Verb::Delete), self.can(Verb::Disable)) {
+                    (true, _) => Operation::Delete { account },
+                    (false, true) => Operation::Disable { account },
+                    (false, false) => return,
+                };
+                let _seen_by_the_last_chapter = self.attempt(&operation).await;
+            })
+            .await;
+    }
+
+    /// Takes away what the stage made.
+    pub(crate) async fn clear_scenery(&self) -> Outcome {
+        let scenery = std::mem::take(&mut *self.scenery.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(stage) = &self.stage else { return Ok(()) };
+        for entitlement in &scenery {
+            staged(self, || stage.remove_entitlement(entitlement)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Does something on the stage, which the suite tries as often as any other call.
+pub(crate) async fn staged<T, F>(story: &Story<'_>, call: impl Fn() -> F) -> Outcome<T>
+where
+    F: Future<Output = provost_sdk::Result<T>>,
+{
+    let mut attempt = 1;
+    loop {
+        match call().await {
+            Ok(done) => return Ok(done),
+            Err(_) if attempt < story.options.attempts => attempt += 1,
+            Err(error) => return Err(format!("The connector's stage failed as {:?}: {error}", error.kind)),
+        }
+    }
+}
+
+/// How an operation addresses an account.
+pub(crate) fn reference(account: &Account) -> AccountRef {
+    AccountRef { anchor: account.anchor.clone(), username: account.username.clone() }
+}
+
+/// Gives an entitlement.
+pub(crate) fn grant(account: &Account, entitlement: &EntitlementRef) -> Operation {
+    Operation::Grant { account: reference(account), entitlement: entitlement.clone() }
+}
+
+/// Takes an entitlement away.
+pub(crate) fn revoke(account: &Account, entitlement: &EntitlementRef) -> Operation {
+    Operation::Revoke { account: reference(account), entitlement: entitlement.clone() }
+}
+
+/// Changes attributes.
+pub(crate) fn update(account: &Account, changes: &[(&str, Option<Value>)]) -> Operation {
+    let changes: BTreeMap<String, Option<Value>> =
+        changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Operation::Update { account: reference(account), changes }
+}
+
+/// Whether an account, with all that it holds, holds this.
+pub(crate) fn holds(account: &Account, entitlement: &EntitlementRef) -> bool {
+    account.entitlements.as_ref().is_some_and(|held| held.contains(&entitlement.key()))
+}
+
+/// That an account, looked up, holds something or not.
+pub(crate) fn check_holds(account: &Account, entitlement: &EntitlementRef, wanted: bool) -> Outcome {
+    match holds(account, entitlement) == wanted {
+        true => Ok(()),
+        false => Err(format!(
+            "{} should {}hold the {} {}{} and a look-up says that it holds {:?}.",
+            account.username,
+            if wanted { "" } else { "not " },
+            entitlement.kind,
+            entitlement.name,
+            entitlement.role.as_ref().map(|role| format!(" as {role}")).unwrap_or_default(),
+            account.entitlements
+        )),
+    }
+}
+
+/// An operation in a few words.
+pub(crate) fn told(operation: &Operation) -> String {
+    let verb = operation.verb().as_str();
+    match operation {
+        Operation::Create(create) => format!("A create of {}", create.username),
+        Operation::Update { account, changes } => {
+            format!("An update of {:?} of {}", changes.keys().collect::<Vec<_>>(), account.username)
+        }
+        Operation::Rename { account, to } => format!("A rename of {} to {to}", account.username),
+        Operation::Replace { entitlement, accounts } => {
+            format!("A replace of the holders of {} by {} accounts", entitlement.name, accounts.len())
+        }
+        _ => {
+            let account = operation.account().map(|account| account.username.as_str()).unwrap_or_default();
+            match operation.entitlement() {
+                Some(entitlement) => {
+                    format!("A {verb} of the {} {} and {account}", entitlement.kind, entitlement.name)
+                }
+                None => format!("The operation {verb} on {account}"),
+            }
+        }
+    }
+}
