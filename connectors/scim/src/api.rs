@@ -1,5 +1,6 @@
 //! The calls, and what has been learned about the server that answers them.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,9 +25,19 @@ pub(crate) struct Server {
     settings: Settings,
     found: tokio::sync::Mutex<Option<(Instant, Arc<Found>)>>,
     learned: Mutex<Learned>,
-    /// Held while a group is read and written back whole: two of our own such writes would lose one of them.
-    pub whole: tokio::sync::Mutex<()>,
+    /// Held while one resource is written, by path: servers that read, change and write it themselves lose one of two
+    /// writes at once, and so does whoever writes it back whole.
+    writing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Everybody's name as last listed, for servers whose filters find nobody.
+    names: tokio::sync::Mutex<Option<(Instant, Names)>>,
 }
+
+/// Ids by name without case.
+pub(crate) type Names = HashMap<String, String>;
+
+/// How long a list of names is good for the question whether a new one is free. Whoever takes it meanwhile is still
+/// refused by the server, if it is spelled alike.
+const NAMES_GOOD: Duration = Duration::from_secs(60);
 
 /// What the server was seen to do. Everything begins unknown; a wrong belief costs calls, never a wrong result.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +63,7 @@ pub(crate) struct Learned {
     /// The way of removing a member that worked.
     pub remove: Option<crate::members::Remove>,
     /// Resources seen in the last lists that were not empty, by path: witnesses against an empty one.
-    pub witnesses: std::collections::BTreeMap<String, String>,
+    pub witnesses: BTreeMap<String, String>,
 }
 
 /// How groups are filtered by a member.
@@ -113,7 +124,8 @@ impl Server {
             settings: settings.clone(),
             found: tokio::sync::Mutex::default(),
             learned: Mutex::default(),
-            whole: tokio::sync::Mutex::default(),
+            writing: Mutex::default(),
+            names: tokio::sync::Mutex::default(),
         })
     }
 
@@ -144,6 +156,23 @@ impl Server {
 
     pub(crate) fn learn(&self, change: impl FnOnce(&mut Learned)) {
         change(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until nobody else of ours writes this resource.
+    pub(crate) async fn alone(&self, base: &str, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            writing.retain(|_, lock| Arc::strong_count(lock) > 1);
+            writing.entry(format!("{base}/{id}")).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+
+    /// The names as last listed, while they are good.
+    pub(crate) async fn names(&self) -> tokio::sync::MutexGuard<'_, Option<(Instant, Names)>> {
+        let mut names = self.names.lock().await;
+        names.take_if(|(at, _)| at.elapsed() > NAMES_GOOD);
+        names
     }
 
     /// Sends one request. `Err` is what no dialect explains: unreachable, redirected, no JSON.

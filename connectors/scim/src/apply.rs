@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{Done, Outcome, Refusal, Server, at};
 use crate::held::{self, by_username, with_groups};
-use crate::map::{self, Edit};
+use crate::map::{self, Edit, Path};
 use crate::members;
 use crate::resource::{USER, field, id, key, text};
 
@@ -65,6 +65,7 @@ pub(crate) enum Way {
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
     refused: Option<Error>,
+    accepted: bool,
     landed: bool,
 }
 
@@ -74,7 +75,7 @@ impl Tries {
     pub(crate) fn worth_a_look(&mut self, outcome: Result<Outcome>) -> Result<bool> {
         match outcome {
             Ok(Outcome::Done(_)) => {
-                self.landed = true;
+                (self.accepted, self.landed) = (true, true);
                 Ok(true)
             }
             Ok(Outcome::Refused(refusal)) if refusal.is_dialect() => {
@@ -92,13 +93,19 @@ impl Tries {
         }
     }
 
-    /// No way worked. What the server refused is its own reason; what it called a success and did not do is a lie.
-    pub(crate) fn failed(self, what: String) -> Error {
+    /// Whether the server refused a way of saying it.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// No way worked. What the server only refused is its own reason; what it called a success and did not do is the
+    /// error `lie`.
+    pub(crate) fn failed(self, lie: ErrorKind, what: String) -> Error {
         match self.refused {
-            Some(error) => Error { may_have_landed: self.landed, ..error },
-            None => {
+            Some(error) if !self.accepted => Error { may_have_landed: self.landed, ..error },
+            _ => {
                 let text = format!("The server answers with success, and {what}.");
-                Error::new(ErrorKind::InvalidResponse, text).in_doubt()
+                Error::new(lie, text).in_doubt()
             }
         }
     }
@@ -110,11 +117,11 @@ impl Tries {
 
 /// The user of an operation, afresh.
 pub(crate) async fn account(server: &Server, account: &AccountRef) -> Result<Value> {
-    let gone = || {
-        let text = format!("The account {} ({}) is not there.", account.username, account.anchor);
-        Error::new(ErrorKind::NotFound, text)
-    };
-    held::user(server, &account.anchor).await?.ok_or_else(gone)
+    held::user(server, &account.anchor).await?.ok_or_else(|| gone(&account.anchor))
+}
+
+fn gone(id: &Anchor) -> Error {
+    Error::new(ErrorKind::NotFound, format!("The account {id} is not there."))
 }
 
 async fn create(server: &Server, new: &Create) -> Result<Receipt> {
@@ -124,6 +131,11 @@ async fn create(server: &Server, new: &Create) -> Result<Receipt> {
     }
     let found = server.found().await?;
     let body = new_user(new)?;
+    // Some take `Alice` beside `alice`, and some take `alice` twice.
+    if held::is_taken(server, &new.username).await? {
+        let text = format!("The username {:?} is taken.", new.username);
+        return Err(Error::new(ErrorKind::AlreadyExists, text));
+    }
     let done = match server.post(&found.users, &body).await? {
         Outcome::Done(done) => done,
         Outcome::Refused(refusal) => return Err(not_created(server, new, refusal).await),
@@ -131,6 +143,9 @@ async fn create(server: &Server, new: &Create) -> Result<Receipt> {
     let id = new_id(server, new, &done).await.map_err(Error::in_doubt)?;
     let made = held::user(server, &id).await.map_err(Error::in_doubt)?;
     let made = made.ok_or_else(|| done.answer.invalid("about a user that is not there"))?;
+    if let Some((_, names)) = server.names().await.as_mut() {
+        names.insert(Comparison::IgnoreCase.fold(&new.username), id.0.clone());
+    }
     let account = with_groups(server, &made).await.map_err(Error::in_doubt)?;
     if !Comparison::IgnoreCase.same(&account.username, &new.username) || account.state != State::Enabled {
         return Err(done.answer.invalid("about a user that is not like the one that was made"));
@@ -188,11 +203,13 @@ fn is_ours(user: &Value, new: &Create) -> bool {
 }
 
 /// Changes a user until it reads as wanted.
+///
+/// What a server takes and does not keep is an invalid value where it is an attribute: servers drop what they have no
+/// place for. A name or a state that is not kept is a server that cannot be trusted.
 async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>, lie: &str) -> Result<Receipt> {
     let before = self::account(server, account).await?;
     let found = server.found().await?;
-    let is_like = |user: &Value| edits.iter().all(|edit| edit.holds(user));
-    if is_like(&before) {
+    if edits.iter().all(|edit| edit.holds(&before)) {
         return Ok(Receipt::unchanged(Some(with_groups(server, &before).await?)));
     }
     let usual: [Way; 3] = if found.patch {
@@ -209,17 +226,21 @@ async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>, lie: &s
             continue;
         }
         now = self::account(server, account).await.map_err(Error::in_doubt)?;
-        if is_like(&now) {
+        if edits.iter().all(|edit| edit.is_kept(&now)) {
             server.learn(|learned| learned.change = Some(way));
             let after = with_groups(server, &now).await.map_err(Error::in_doubt)?;
             return Ok(Receipt::changed(Some(after)));
         }
     }
-    Err(tries.failed(format!("the account {} {lie}", account.username)))
+    let own = [Path::Plain("active"), Path::Plain("userName")];
+    let trusted = edits.iter().all(|edit| !own.contains(&edit.path));
+    let kind = if trusted { ErrorKind::InvalidValue } else { ErrorKind::InvalidResponse };
+    Err(tries.failed(kind, format!("the account {} {lie}", account.username)))
 }
 
 async fn write(server: &Server, user: &Value, id: &Anchor, edits: &[Edit], way: Way) -> Result<Outcome> {
     let path = at(&server.found().await?.users, id.as_str())?;
+    let _alone = server.alone("user", id.as_str()).await;
     let object = user.as_object().cloned().unwrap_or_default();
     let wanted = edits.iter().filter(|edit| !edit.holds(user));
     match way {
@@ -240,13 +261,15 @@ async fn write(server: &Server, user: &Value, id: &Anchor, edits: &[Edit], way: 
             server.patch(&path, operations).await
         }
         Way::Whole => {
-            let mut whole = object;
+            // Afresh: what another write of ours did meanwhile must stay.
+            let Some(user) = held::user(server, id).await? else { return Err(gone(id)) };
+            let mut whole = user.as_object().cloned().unwrap_or_default();
             for edit in edits {
                 edit.write(&mut whole);
             }
             // The server's own; a user is not made a member from its own side.
             whole.retain(|key, _| !["meta", "groups"].iter().any(|own| key.eq_ignore_ascii_case(own)));
-            let version = field(user, "meta").and_then(|meta| text(meta, "version"));
+            let version = field(&user, "meta").and_then(|meta| text(meta, "version"));
             server.put(&path, &Value::Object(whole), version.as_deref()).await
         }
     }

@@ -4,10 +4,11 @@
 //! Only the last is sure on a server that nobody knows. The quick ways are believed once they have been seen to
 //! agree with it about something, never for agreeing about nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use provost_sdk::{Account, Anchor, EntitlementKey, Error, ErrorKind, Result, Wanted};
+use provost_sdk::{Account, Anchor, Comparison, EntitlementKey, Error, ErrorKind, Result, Wanted};
 use serde_json::Value;
 
 use crate::api::{MemberFilter, Server, quoted};
@@ -52,23 +53,8 @@ pub(crate) fn group_key(id: impl Into<String>) -> EntitlementKey {
 /// A user by name, without regard to case; an equal spelling is preferred. `None` needs proof: a filter that has been
 /// seen to find another case, or the whole list.
 pub(crate) async fn by_username(server: &Server, name: &str) -> Result<Option<Value>> {
-    let found = server.found().await?;
-    let trusted = server.learned().name_filter;
-    if found.filter && trusted != Some(false) {
-        let filter = format!("userName eq {}", quoted(name));
-        match server.page(&found.users, &[("filter", &filter)]).await? {
-            Err(_) => server.learn(|learned| learned.name_filter = Some(false)),
-            Ok(page) => {
-                let ignored = page.resources.iter().any(|user| !is_called(user, name));
-                if let Some(user) = choose(page.resources, name)? {
-                    return Ok(Some(user));
-                }
-                if !ignored && (trusted == Some(true) || name_filter_works(server).await?) {
-                    return Ok(None);
-                }
-                server.learn(|learned| learned.name_filter = Some(false));
-            }
-        }
+    if let Some(answer) = filtered_name(server, name).await? {
+        return Ok(answer);
     }
     let mut called = Vec::new();
     let mut keep = |user: Value| {
@@ -76,9 +62,9 @@ pub(crate) async fn by_username(server: &Server, name: &str) -> Result<Option<Va
             called.push(user);
         }
     };
-    let listing = page::read(server, &found.users, &[], &mut keep).await?;
+    let listing = page::read(server, &server.found().await?.users, &[], &mut keep).await?;
     match (choose(called, name)?, listing.partial) {
-        // The list may show less of it than it is.
+        // The list may show less of it than there is.
         (Some(user), _) => match id(&user) {
             Some(id) => self::user(server, &Anchor(id)).await,
             None => Ok(None),
@@ -90,27 +76,79 @@ pub(crate) async fn by_username(server: &Server, name: &str) -> Result<Option<Va
     }
 }
 
-/// Whether a user is in a group, looked at from wherever this server shows it.
-pub(crate) async fn is_member(server: &Server, user: &Anchor, group: &Anchor) -> Result<bool> {
-    if server.learned().user_groups == Some(true)
-        && let Some(user) = self::user(server, user).await?
-        && direct(&user).contains(group.as_str())
-    {
-        return Ok(true);
+/// Whether a name is taken, in any case: what a create needs to know of a server that would make two of them. Where
+/// filters find nobody, the list is read at most once a minute.
+pub(crate) async fn is_taken(server: &Server, name: &str) -> Result<bool> {
+    if let Some(answer) = filtered_name(server, name).await? {
+        return Ok(answer.is_some());
     }
-    let found = fetch_group(server, group.as_str()).await?;
-    let found = found.ok_or_else(|| no_group(group.as_str()))?;
-    if let Some(members) = references(&found, "members") {
-        return Ok(members
-            .iter()
-            .any(|member| member.id == user.as_str() && member.kind != Some(Kind::Group)));
+    let mut names = server.names().await;
+    if names.is_none() {
+        let mut listed = HashMap::new();
+        let mut keep = |user: Value| {
+            if let (Some(name), Some(id)) = (text(&user, "userName"), id(&user)) {
+                listed.insert(Comparison::IgnoreCase.fold(&name), id);
+            }
+        };
+        let listing = page::read(server, &server.found().await?.users, &[], &mut keep).await?;
+        if let Some(reason) = listing.partial {
+            return Err(unsure(format!("Whether the name {name:?} is free cannot be told: {reason}")));
+        }
+        *names = Some((Instant::now(), listed));
     }
+    let known = names.as_ref().and_then(|(_, names)| names.get(&Comparison::IgnoreCase.fold(name)).cloned());
+    drop(names);
+    match known {
+        Some(id) => Ok(user(server, &Anchor(id)).await?.is_some_and(|user| is_called(&user, name))),
+        None => Ok(false),
+    }
+}
+
+/// A user by filter, as far as this server's filters mean something; `None` where they do not.
+async fn filtered_name(server: &Server, name: &str) -> Result<Option<Option<Value>>> {
+    let found = server.found().await?;
+    let trusted = server.learned().name_filter;
+    if !found.filter || trusted == Some(false) {
+        return Ok(None);
+    }
+    let filter = format!("userName eq {}", quoted(name));
+    let page = match server.page(&found.users, &[("filter", &filter)]).await? {
+        Ok(page) => page,
+        // A parser may stumble over one name and read the next.
+        Err(refusal) if refusal.is_dialect() => return Ok(None),
+        Err(refusal) => return Err(refusal.error),
+    };
+    let ignored = page.resources.iter().any(|user| !is_called(user, name));
+    if let Some(user) = choose(page.resources, name)? {
+        return Ok(Some(Some(user)));
+    }
+    if ignored {
+        server.learn(|learned| learned.name_filter = Some(false));
+        return Ok(None);
+    }
+    // Many servers fold the case of ASCII only.
+    let works = name.is_ascii() && (trusted == Some(true) || name_filter_works(server).await?);
+    Ok(works.then_some(None))
+}
+
+/// Whether a user, just read, is in a group. The user's own word counts where it is trusted and says what is expected;
+/// else the group is asked.
+pub(crate) async fn is_member(server: &Server, user: &Value, group: &Anchor, expected: bool) -> Result<bool> {
+    let own = direct(user).contains(group.as_str());
+    let trusted = server.learned().user_groups == Some(true);
+    if trusted && own == expected {
+        return Ok(own);
+    }
+    let found = fetch_group(server, group.as_str()).await?.ok_or_else(|| no_group(group.as_str()))?;
     // Groups that never show members: the user is the only witness left.
-    if server.learned().members_shown {
-        return Ok(false);
+    if field(&found, "members").is_none() && !server.learned().members_shown {
+        return Ok(own);
     }
-    let seen = self::user(server, user).await?;
-    Ok(seen.is_some_and(|user| direct(&user).contains(group.as_str())))
+    let member = id(user).is_some_and(|id| has(&found, &id));
+    if trusted && member != own {
+        server.learn(|learned| learned.user_groups = Some(false));
+    }
+    Ok(member)
 }
 
 /// The error of a group that is gone.
@@ -237,13 +275,21 @@ async fn filtered(
     if server.learned().ask_members {
         query.push(("attributes", "id,displayName,members"));
     }
-    match server.page(path, &query).await? {
-        Ok(page) if page.total.is_none_or(|total| total <= page.resources.len()) => {
-            let asked = page.resources.iter().all(|group| has(group, id));
-            Ok(asked.then(|| page.resources.iter().filter_map(self::id).collect()))
+    let mut groups = match server.page(path, &query).await? {
+        Ok(page) if page.total.is_none_or(|total| total <= page.resources.len()) => page.resources,
+        Ok(_) => {
+            let mut groups = Vec::new();
+            let listing = page::read(server, path, &query, &mut |group| groups.push(group)).await?;
+            if listing.partial.is_some() {
+                return Ok(None);
+            }
+            groups
         }
-        _ => Ok(None),
-    }
+        Err(refusal) if refusal.is_dialect() => return Ok(None),
+        Err(refusal) => return Err(refusal.error),
+    };
+    let asked = groups.iter().all(|group| has(group, id));
+    Ok(asked.then(|| groups.drain(..).filter_map(|group| self::id(&group)).collect()))
 }
 
 /// Whether an empty answer to a filter by name means something: a user that is there must be found, also by another
@@ -252,14 +298,19 @@ async fn name_filter_works(server: &Server) -> Result<bool> {
     let found = server.found().await?;
     let query: &[(&str, &str)] =
         if server.learned().count_refused { &[] } else { &[("startIndex", "1"), ("count", "10")] };
-    let Ok(page) = server.page(&found.users, query).await? else { return Ok(false) };
+    let page = match server.page(&found.users, query).await? {
+        Ok(page) => page,
+        Err(refusal) if refusal.is_dialect() => return Ok(false),
+        Err(refusal) => return Err(refusal.error),
+    };
     let names = page.resources.iter().filter_map(|user| text(user, "userName"));
     let turned = names.map(|name| (turn_case(&name), name)).find(|(turned, name)| turned != name);
     let Some((turned, name)) = turned else { return Ok(false) };
     let filter = format!("userName eq {}", quoted(&turned));
     let works = match server.page(&found.users, &[("filter", &filter)]).await? {
         Ok(page) => !page.resources.is_empty() && page.resources.iter().all(|user| is_called(user, &name)),
-        Err(_) => false,
+        Err(refusal) if refusal.is_dialect() => false,
+        Err(refusal) => return Err(refusal.error),
     };
     server.learn(|learned| learned.name_filter = Some(works));
     Ok(works)
@@ -284,7 +335,7 @@ fn choose(users: Vec<Value>, name: &str) -> Result<Option<Value>> {
 }
 
 fn is_called(user: &Value, name: &str) -> bool {
-    text(user, "userName").is_some_and(|found| provost_sdk::Comparison::IgnoreCase.same(&found, name))
+    text(user, "userName").is_some_and(|found| Comparison::IgnoreCase.same(&found, name))
 }
 
 fn has(group: &Value, user: &str) -> bool {

@@ -142,6 +142,13 @@ impl Edit {
         }
     }
 
+    /// Whether the server kept it. It may fold the case of a username; that is all that it may do.
+    pub(crate) fn is_kept(&self, user: &Value) -> bool {
+        let folding = self.path == Path::Plain("userName");
+        let comparison = if folding { Comparison::IgnoreCase } else { self.comparison };
+        Edit { comparison, ..self.clone() }.holds(user)
+    }
+
     /// Makes a whole user like this.
     pub(crate) fn write(&self, user: &mut Map<String, Value>) {
         match self.path {

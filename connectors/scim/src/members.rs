@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Outcome, Server, at};
 use crate::apply::{Tries, account};
-use crate::held::{fetch_group, is_member, no_group};
+use crate::held::{fetch_group, is_member, no_group, with_groups};
 use crate::resource::{Kind, field, list, references, refers, text};
 
 /// The ways of adding a member.
@@ -36,33 +36,36 @@ pub(crate) enum Remove {
 
 /// Puts an account into a group.
 pub(crate) async fn grant(server: &Server, user: &AccountRef, group: &EntitlementRef) -> Result<Receipt> {
-    account(server, user).await?;
+    let before = account(server, user).await?;
     // A member that is added again is stored twice by some.
-    if is_member(server, &user.anchor, &group.anchor).await? {
-        return receipt(server, user, false).await;
+    if is_member(server, &before, &group.anchor, false).await? {
+        return Ok(Receipt::unchanged(Some(with_groups(server, &before).await?)));
     }
     let patches = server.found().await?.patch;
     let usual: &[Add] =
         if patches { &[Add::Path, Add::NoPath, Add::Whole] } else { &[Add::Whole, Add::Path, Add::NoPath] };
     let mut tries = Tries::default();
     for way in first(server.learned().add, usual) {
-        let outcome = add(server, &user.anchor, &group.anchor, way).await;
-        if !tries.worth_a_look(outcome)? {
+        let unpatched = !patches || tries.was_refused();
+        if !tries.worth_a_look(add(server, &user.anchor, &group.anchor, way, unpatched).await)? {
             continue;
         }
-        if is_member(server, &user.anchor, &group.anchor).await.map_err(Error::in_doubt)? {
+        let after = account(server, user).await.map_err(Error::in_doubt)?;
+        if is_member(server, &after, &group.anchor, true).await.map_err(Error::in_doubt)? {
             server.learn(|learned| learned.add = Some(way));
-            return receipt(server, user, true).await.map_err(Error::in_doubt);
+            let after = with_groups(server, &after).await.map_err(Error::in_doubt)?;
+            return Ok(Receipt::changed(Some(after)));
         }
     }
-    Err(tries.failed(format!("{} does not become a member of the group {}", user.username, group.name)))
+    let what = format!("{} does not become a member of the group {}", user.username, group.name);
+    Err(tries.failed(ErrorKind::InvalidResponse, what))
 }
 
 /// Takes an account out of a group.
 pub(crate) async fn revoke(server: &Server, user: &AccountRef, group: &EntitlementRef) -> Result<Receipt> {
-    account(server, user).await?;
-    if !is_member(server, &user.anchor, &group.anchor).await? {
-        return receipt(server, user, false).await;
+    let before = account(server, user).await?;
+    if !is_member(server, &before, &group.anchor, true).await? {
+        return Ok(Receipt::unchanged(Some(with_groups(server, &before).await?)));
     }
     let patches = server.found().await?.patch;
     let usual: &[Remove] = if patches {
@@ -72,41 +75,40 @@ pub(crate) async fn revoke(server: &Server, user: &AccountRef, group: &Entitleme
     };
     let mut tries = Tries::default();
     for way in first(server.learned().remove, usual) {
-        let outcome = remove(server, &user.anchor, &group.anchor, way).await;
-        if !tries.worth_a_look(outcome)? {
+        if !tries.worth_a_look(remove(server, &user.anchor, &group.anchor, way).await)? {
             continue;
         }
-        if !is_member(server, &user.anchor, &group.anchor).await.map_err(Error::in_doubt)? {
+        let after = account(server, user).await.map_err(Error::in_doubt)?;
+        if !is_member(server, &after, &group.anchor, false).await.map_err(Error::in_doubt)? {
             server.learn(|learned| learned.remove = Some(way));
-            return receipt(server, user, true).await.map_err(Error::in_doubt);
+            let after = with_groups(server, &after).await.map_err(Error::in_doubt)?;
+            return Ok(Receipt::changed(Some(after)));
         }
     }
-    Err(tries.failed(format!("{} does not leave the group {}", user.username, group.name)))
+    let what = format!("{} does not leave the group {}", user.username, group.name);
+    Err(tries.failed(ErrorKind::InvalidResponse, what))
 }
 
-async fn receipt(server: &Server, user: &AccountRef, changed: bool) -> Result<Receipt> {
-    let account = account(server, user).await?;
-    let account = Some(crate::held::with_groups(server, &account).await?);
-    Ok(if changed { Receipt::changed(account) } else { Receipt::unchanged(account) })
-}
-
-async fn add(server: &Server, user: &Anchor, group: &Anchor, way: Add) -> Result<Outcome> {
+async fn add(server: &Server, user: &Anchor, group: &Anchor, way: Add, unpatched: bool) -> Result<Outcome> {
     let member = json!({ "value": user.as_str() });
+    let _alone = server.alone("group", group.as_str()).await;
     match way {
         Add::Path => patch(server, group, json!({ "op": "add", "path": "members", "value": [member] })).await,
         Add::NoPath => patch(server, group, json!({ "op": "add", "value": { "members": [member] } })).await,
-        Add::Whole => rewrite(server, group, |members| members.push(member)).await,
+        Add::Whole => rewrite(server, group, unpatched, |members| members.push(member)).await,
     }
 }
 
 async fn remove(server: &Server, user: &Anchor, group: &Anchor, way: Remove) -> Result<Outcome> {
+    let _alone = server.alone("group", group.as_str()).await;
     match way {
         Remove::Filter => {
             let path = format!("members[value eq {}]", crate::api::quoted(user.as_str()));
             patch(server, group, json!({ "op": "remove", "path": path })).await
         }
         Remove::Whole => {
-            rewrite(server, group, |members| members.retain(|member| !refers(member, user.as_str()))).await
+            rewrite(server, group, false, |members| members.retain(|member| !refers(member, user.as_str())))
+                .await
         }
         Remove::Values => by_values(server, user, group).await,
     }
@@ -116,12 +118,16 @@ async fn patch(server: &Server, group: &Anchor, operation: Value) -> Result<Outc
     server.patch(&path(server, group).await?, vec![operation]).await
 }
 
-/// Reads a group, edits its members and writes it back whole. Where the server shows no members that would remove them
-/// all, so it is not done.
-async fn rewrite(server: &Server, group: &Anchor, edit: impl FnOnce(&mut Vec<Value>)) -> Result<Outcome> {
-    let _alone = server.whole.lock().await;
+/// Reads a group, edits its members and writes it back whole. Where the server shows no members that may remove all that
+/// it hides, so it is not done; but where nothing can be patched, a group that shows none has none.
+async fn rewrite(
+    server: &Server,
+    group: &Anchor,
+    unpatched: bool,
+    edit: impl FnOnce(&mut Vec<Value>),
+) -> Result<Outcome> {
     let mut found = fetch_group(server, group.as_str()).await?.ok_or_else(|| no_group(group.as_str()))?;
-    if !server.learned().members_shown {
+    if !unpatched && field(&found, "members").is_none() && !server.learned().members_shown {
         return Err(hidden(group));
     }
     let mut members = list(&found, "members").unwrap_or_default().to_vec();
@@ -136,7 +142,6 @@ async fn rewrite(server: &Server, group: &Anchor, edit: impl FnOnce(&mut Vec<Val
 
 /// Removes by values, and puts back everybody else whom the server removed with it.
 async fn by_values(server: &Server, user: &Anchor, group: &Anchor) -> Result<Outcome> {
-    let _alone = server.whole.lock().await;
     let read = async || {
         let found = fetch_group(server, group.as_str()).await?.ok_or_else(|| no_group(group.as_str()))?;
         Ok::<_, Error>(references(&found, "members").unwrap_or_default())

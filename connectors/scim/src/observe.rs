@@ -233,7 +233,11 @@ async fn probe(server: &Server) -> Result<Probe> {
         lists.push(("list groups", groups.clone(), "Let the credential read every group and its members."));
     }
     for (purpose, path, hint) in lists {
-        let outcome = server.get(&path, &[]).await?;
+        let one: &[(&str, &str)] = if server.learned().count_refused { &[] } else { &[("count", "1")] };
+        let mut outcome = server.get(&path, one).await?;
+        if matches!(&outcome, Outcome::Refused(refusal) if refusal.is_dialect()) {
+            outcome = server.get(&path, &[]).await?;
+        }
         if let Outcome::Refused(refusal) = outcome {
             if refusal.status == 401 {
                 return Err(refusal.error);

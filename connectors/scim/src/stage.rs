@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use provost_sdk::{Anchor, Entitlement, Error, ErrorKind, Result, Stage};
+use provost_sdk::{Anchor, Comparison, Entitlement, Error, ErrorKind, Result, Stage};
 use serde_json::json;
 
 use crate::api::{Outcome, Server, at};
@@ -64,7 +64,8 @@ impl Stage for Scenery {
 impl Scenery {
     async fn find(&self, name: &str) -> Result<Option<String>> {
         let (groups, _) = all_groups(&self.0, &[]).await?;
-        let named = groups.iter().find(|group| text(group, "displayName").as_deref() == Some(name));
+        let same = |found: String| Comparison::IgnoreCase.same(&found, name);
+        let named = groups.iter().find(|group| text(group, "displayName").is_some_and(same));
         Ok(named.and_then(id))
     }
 }

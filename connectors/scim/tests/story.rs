@@ -1,104 +1,102 @@
-//! The life of an account, told to a server that really runs: `SCIM_URL` and `SCIM_TOKEN` name it.
+//! Short words for what tests do.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use provost_sdk::*;
 
-pub fn settings(url: &str, token: &str) -> Settings {
-    let mut settings = Settings { target: "throwaway".to_owned(), ..Settings::default() };
-    settings.config.insert("url".to_owned(), url.into());
-    settings.secrets.insert("token".to_owned(), token.into());
-    settings
+use crate::fake::{Fake, Quirks};
+
+/// A fake server with both ends of the connector.
+pub struct Stand {
+    pub fake: Fake,
+    pub settings: Settings,
+    pub reader: Box<dyn Observe>,
+    pub writer: Box<dyn Apply>,
 }
 
-fn key() -> IdempotencyKey {
-    IdempotencyKey("k".to_owned())
+/// What a read saw.
+#[derive(Debug)]
+pub struct Seen {
+    pub completeness: Completeness,
+    pub users: BTreeSet<String>,
+    pub members: BTreeMap<String, BTreeSet<String>>,
+    pub nestings: Vec<Nesting>,
 }
 
-#[tokio::test]
-async fn live() {
-    let Ok(url) = std::env::var("SCIM_URL") else { return };
-    let s = settings(&url, &std::env::var("SCIM_TOKEN").unwrap());
-    let c = provost_scim::Scim::new();
-    let r = c.reader(&s).unwrap();
-    let w = c.writer(&s).unwrap();
-    let st = c.stage(&s).unwrap().unwrap();
-    println!("{:#?}", r.describe().await.unwrap());
-    println!("{:#?}", r.probe().await.unwrap());
-    let mut seen = Collected::default();
-    println!("{:?}", r.observe(None, &mut seen).await.unwrap());
-    let g = st.make_entitlement("group", "engineers").await.unwrap();
-    let h = st.make_entitlement("group", "outer").await.unwrap();
-    println!("nest {:?}", st.nest(&g, &h).await);
-    let mut attributes = Attributes::new();
-    for (n, v) in [
-        ("display_name", "Ada Osei"),
-        ("given_name", "Ada"),
-        ("family_name", "Osei"),
-        ("email", "ada@example.com"),
-        ("phone", "+49 30 1"),
-        ("title", "Dr"),
-    ] {
-        attributes.insert(n.to_owned(), v.into());
+impl Stand {
+    pub async fn new(quirks: Quirks) -> Stand {
+        let (fake, settings) = Fake::start(quirks).await;
+        let connector = provost_scim::Scim::new();
+        let reader = connector.reader(&settings).unwrap();
+        let writer = connector.writer(&settings).unwrap();
+        Stand { fake, settings, reader, writer }
     }
-    let new = Create { kind: "user".into(), username: "Ada".into(), attributes, identity: "p-1".into() };
-    let made = w.apply(&Operation::Create(new.clone()), &key()).await.unwrap();
-    println!("{made:#?}");
-    println!("again: {:?}", w.apply(&Operation::Create(new.clone()), &key()).await);
-    println!(
-        "again: {:?}",
-        w.apply(&Operation::Create(Create { username: "ADA".into(), ..new.clone() }), &key()).await
-    );
-    let a = made.account.unwrap();
-    let account = AccountRef { anchor: a.anchor.clone(), username: a.username.clone() };
-    let e =
-        EntitlementRef { kind: "group".into(), anchor: g.anchor.clone(), name: g.name.clone(), role: None };
-    for _ in 0..2 {
-        let got = w
-            .apply(&Operation::Grant { account: account.clone(), entitlement: e.clone() }, &key())
-            .await
-            .unwrap();
-        println!("grant {} {:?}", got.changed, got.account.unwrap().entitlements);
+
+    pub async fn apply(&self, operation: Operation) -> Result<Receipt> {
+        self.writer.apply(&operation, &IdempotencyKey("key".to_owned())).await
     }
-    let mut changes = std::collections::BTreeMap::new();
-    changes.insert("title".to_owned(), None);
-    changes.insert("email".to_owned(), Some(Value::from("ada.osei@example.com")));
-    changes.insert("given_name".to_owned(), Some(Value::from("Adah")));
-    changes.insert("department".to_owned(), Some(Value::from("eng")));
-    println!(
-        "update {:?}",
-        w.apply(&Operation::Update { account: account.clone(), changes: changes.clone() }, &key()).await
-    );
-    changes.remove("department");
-    println!("update {:?}", w.apply(&Operation::Update { account: account.clone(), changes }, &key()).await);
-    println!(
-        "rename {:?}",
-        w.apply(&Operation::Rename { account: account.clone(), to: "aosei".into() }, &key()).await
-    );
-    for op in [
-        Operation::Disable { account: account.clone() },
-        Operation::Disable { account: account.clone() },
-        Operation::Enable { account: account.clone() },
-    ] {
-        let got = w.apply(&op, &key()).await.unwrap();
-        println!("{} {} {:?}", op.verb().as_str(), got.changed, got.account.unwrap().state);
+
+    pub async fn create(&self, username: &str) -> Result<Receipt> {
+        let attributes = Attributes::from([("title".to_owned(), Value::from("Engineer"))]);
+        let identity = format!("p-{username}");
+        let new = Create { kind: "user".to_owned(), username: username.to_owned(), attributes, identity };
+        self.apply(Operation::Create(new)).await
     }
-    println!(
-        "look up {:?}",
-        r.look_up(&Wanted::Username("AOSEI".into())).await.unwrap().map(|a| a.entitlements)
-    );
-    println!("look up {:?}", r.look_up(&Wanted::Username("nobody".into())).await.unwrap());
-    let mut seen = Collected::default();
-    println!("{:?} {:#?}", r.observe(None, &mut seen).await.unwrap(), seen.items);
-    for _ in 0..2 {
-        let got = w
-            .apply(&Operation::Revoke { account: account.clone(), entitlement: e.clone() }, &key())
-            .await
-            .unwrap();
-        println!("revoke {} {:?}", got.changed, got.account.unwrap().entitlements);
+
+    pub async fn grant(&self, user: &str, group: &str) -> Result<Receipt> {
+        self.apply(Operation::Grant { account: account(user), entitlement: group_ref(group) }).await
     }
-    for _ in 0..2 {
-        println!("delete {:?}", w.apply(&Operation::Delete { account: account.clone() }, &key()).await);
+
+    pub async fn revoke(&self, user: &str, group: &str) -> Result<Receipt> {
+        self.apply(Operation::Revoke { account: account(user), entitlement: group_ref(group) }).await
     }
-    println!("gone {:?}", r.look_up(&Wanted::Anchor(account.anchor.clone())).await);
-    println!("disable gone {:?}", w.apply(&Operation::Disable { account: account.clone() }, &key()).await);
-    st.remove_entitlement(&g).await.unwrap();
+
+    pub async fn update(&self, user: &str, name: &str, value: Option<&str>) -> Result<Receipt> {
+        let changes = BTreeMap::from([(name.to_owned(), value.map(Value::from))]);
+        self.apply(Operation::Update { account: account(user), changes }).await
+    }
+
+    pub async fn by_name(&self, name: &str) -> Result<Option<Account>> {
+        self.reader.look_up(&Wanted::Username(name.to_owned())).await
+    }
+
+    pub async fn read(&self) -> Seen {
+        let mut collected = Collected::default();
+        let read = self.reader.observe(None, &mut collected).await.unwrap();
+        let mut seen = Seen {
+            completeness: read.completeness,
+            users: BTreeSet::new(),
+            members: BTreeMap::new(),
+            nestings: Vec::new(),
+        };
+        for item in collected.items {
+            match item {
+                Item::Account(account) => assert!(seen.users.insert(account.username), "a user came twice"),
+                Item::Members { entitlement, accounts } => {
+                    let accounts = accounts.into_iter().map(|anchor| anchor.0).collect();
+                    seen.members.insert(entitlement.anchor.0, accounts);
+                }
+                Item::Nesting(nesting) => seen.nestings.push(nesting),
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+pub fn account(id: &str) -> AccountRef {
+    AccountRef { anchor: id.into(), username: "somebody".to_owned() }
+}
+
+pub fn group_ref(id: &str) -> EntitlementRef {
+    EntitlementRef { kind: "group".to_owned(), anchor: id.into(), name: "a group".to_owned(), role: None }
+}
+
+/// The ids of what an account holds.
+pub fn held(account: &Account) -> BTreeSet<String> {
+    account.entitlements.iter().flatten().map(|key| key.anchor.0.clone()).collect()
+}
+
+pub fn is_partial(seen: &Seen) -> bool {
+    matches!(seen.completeness, Completeness::Partial(_))
 }
