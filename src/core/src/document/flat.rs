@@ -219,7 +219,7 @@ flat_schema!(
     [""; 0],
     |generator| {
         "role": generator.subschema_for::<Option<Sym>>(),
-        "risk": { "enum": ["low", "normal", "privileged"] },
+        "risk": super::role::risk_schema(generator),
         "owners": generator.subschema_for::<Vec<Sym>>(),
         "approvers": generator.subschema_for::<Option<Sym>>(),
     }

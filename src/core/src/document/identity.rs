@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::role::GrantSpec;
+use super::unique;
 use crate::Sym;
 use crate::when::{Length, When};
 
@@ -67,7 +68,7 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_center: Option<Sym>,
     /// Further attributes of your own, for conditions (`person.attributes.clearance`) and templates.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
     pub attributes: IndexMap<Sym, Sym>,
     /// Public SSH keys, in OpenSSH's one-line format.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,7 +80,7 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<DirectGrant>,
     /// What differs on single targets: another username, a pinned anchor.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
     pub accounts: IndexMap<Sym, OneOrMany>,
 }
 
@@ -177,7 +178,7 @@ pub enum OneOrMany {
     /// For profile `main`.
     Main(AccountOverride),
     /// By profile.
-    Profiles(IndexMap<Sym, AccountOverride>),
+    Profiles(#[serde(deserialize_with = "unique::map")] IndexMap<Sym, AccountOverride>),
 }
 
 /// What differs for one account.
@@ -221,7 +222,7 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,
     /// Further attributes of your own.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
     pub attributes: IndexMap<Sym, Sym>,
     /// Roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -233,7 +234,7 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<ServiceCredential>,
     /// What differs on single targets.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
     pub accounts: IndexMap<Sym, OneOrMany>,
 }
 

@@ -17,6 +17,7 @@ mod schema;
 mod shape;
 mod target;
 mod tree;
+mod unique;
 
 use serde::Serialize;
 

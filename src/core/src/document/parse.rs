@@ -195,7 +195,11 @@ fn read_document(file: Sym, root: &Node, mut problems: Vec<Problem>) -> Parsed {
             problem
         }));
     }
+    if kind == Kind::Scenario {
+        problems.extend(given_documents(file, root));
+    }
     problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems.dedup_by_key(|problem| (problem.line, problem.column, problem.code));
     if let Some(document) = document
         && problems.iter().all(|problem| problem.severity == Severity::Warning)
     {
@@ -234,6 +238,31 @@ fn kind_of(file: Sym, root: &Node) -> Result<Kind, Box<Problem>> {
         let message = format!("there is no kind of document `{}`", tree::shown(text));
         Box::new(problem(entry.value.place, "unknown-kind", message).with_hint(hint))
     })
+}
+
+/// The documents that a scenario stands in carry their own kinds, which the schema leaves open.
+fn given_documents(file: Sym, root: &Node) -> Vec<Problem> {
+    let Written::Map(entries) = &root.value else { return Vec::new() };
+    let given = entries.iter().find(|entry| entry.key == "given").map(|entry| &entry.value.value);
+    let Some(Written::List(documents)) = given else { return Vec::new() };
+    let problems = documents.iter().enumerate().flat_map(|(place, document)| {
+        let at = FieldPath::field("given").index(place);
+        let problems = read_document(file, document, Vec::new()).problems;
+        problems.into_iter().map(move |problem| Problem { at: at.join(&problem.at), ..problem })
+    });
+    problems.collect()
+}
+
+impl Document {
+    /// A document from its JSON, `kind` included, such as one of a scenario's.
+    ///
+    /// # Errors
+    /// What is wrong with it, as far as types know; see [`parse`] for all of it.
+    pub fn from_value(value: &Value) -> Result<Document, String> {
+        let kind = value["kind"].as_str().unwrap_or_default();
+        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
+        typed(kind.ok_or("the field `kind` is missing")?, value)
+    }
 }
 
 fn typed(kind: Kind, value: &Value) -> Result<Document, String> {

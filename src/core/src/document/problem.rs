@@ -137,6 +137,12 @@ impl FieldPath {
         other.0.starts_with(&self.0)
     }
 
+    /// A field of the document that this path leads to, seen from the whole.
+    #[must_use]
+    pub fn join(&self, inner: &FieldPath) -> FieldPath {
+        FieldPath(self.0.iter().chain(&inner.0).copied().collect())
+    }
+
     fn with(&self, step: Step) -> FieldPath {
         let mut steps = Vec::with_capacity(self.0.len() + 1);
         steps.extend_from_slice(&self.0);

@@ -21,7 +21,7 @@ pub struct Role {
     pub owners: Vec<Sym>,
     /// What the reader is told; `check` compares it with the highest of what it grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "risk_schema")]
     pub risk: Option<Risk>,
     /// A condition in CEL: who meets it holds the role by birthright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,4 +57,9 @@ impl std::fmt::Display for GrantSpec {
         }
         self.profile.map_or(Ok(()), |profile| write!(f, " (profile {profile})"))
     }
+}
+
+/// A risk, or nothing, for editors.
+pub(super) fn risk_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "enum": ["low", "normal", "privileged", null] })
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     ApproverGroup, BreakGlass, DaemonKeys, Freeze, GuardPolicy, Kind, Lifecycle, Person, Role, Scenario,
-    Separation, Service, Target, Tiers,
+    Separation, Service, Target, Tiers, check,
 };
 
 /// The JSON Schema (2020-12) of the documents of a kind, `kind` included.
@@ -39,6 +39,7 @@ fn generate(kind: Kind) -> Value {
     if let Some(properties) = schema["properties"].as_object_mut() {
         properties.insert("kind".to_owned(), about);
     }
+    schema["properties"]["id"]["pattern"] = json!(check::ID_PATTERN);
     if let Some(required) = schema["required"].as_array_mut() {
         required.insert(0, json!("kind"));
     }

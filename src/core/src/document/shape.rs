@@ -61,7 +61,7 @@ impl<'schema> Walk<'schema> {
             };
         }
         if let Some(words) = words(schema) {
-            return self.word(node, &words, at);
+            return self.word(node, schema, &words, at);
         }
         if let Some(branches) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
             return self.one_of(node, branches, at);
@@ -318,10 +318,15 @@ impl<'schema> Walk<'schema> {
         }
     }
 
-    fn word(&mut self, node: &Node, words: &[&str], at: &FieldPath) -> Option<Value> {
+    fn word(&mut self, node: &Node, schema: &Value, words: &[&str], at: &FieldPath) -> Option<Value> {
         let text = match &node.value {
             Written::Scalar { text, .. } if words.contains(&text.as_str()) => {
                 return Some(Value::String(text.clone()));
+            }
+            _ if is_nothing(node)
+                && schema["enum"].as_array().is_some_and(|words| words.contains(&Value::Null)) =>
+            {
+                return Some(Value::Null);
             }
             Written::Scalar { text, .. } => text,
             _ => return self.wrong(node, at, "one word"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use provost_sdk::Risk;
 
+use super::role::risk_schema;
 use crate::Sym;
 use crate::when::Length;
 
@@ -36,7 +37,7 @@ pub struct Target {
     pub approvers: Option<Sym>,
     /// The risk of what is not listed; the connector's word for the kind where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "risk_schema")]
     pub risk: Option<Risk>,
     /// The risk, owners and approvers of single entitlements, by patterns of names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,7 +82,7 @@ pub struct Profile {
     pub kind: Option<Sym>,
     /// The risk of having the account at all.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "risk_schema")]
     pub risk: Risk,
     /// Templates by attribute: a condition-language expression (`person.email`), or one that is written only when
     /// the account is made (`{initial: person.email}`).
@@ -255,6 +256,7 @@ pub struct Guards {
 pub struct GuardLimit {
     /// At most this share of the population, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
     pub percent: Option<u8>,
     /// At most this many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
