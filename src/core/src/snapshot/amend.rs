@@ -60,7 +60,7 @@ impl Snapshot {
     }
 
     /// Keeps the list of files, and gives the slots that any of them was or is about.
-    fn take_files(&mut self, changes: Vec<Change>) -> FxHashSet<Slot> {
+    pub(super) fn take_files(&mut self, changes: Vec<Change>) -> FxHashSet<Slot> {
         let mut touched = FxHashSet::default();
         for Change { path, file } in changes {
             touched.extend(self.files.remove(&path).flatten().map(slot));
@@ -212,7 +212,7 @@ impl Snapshot {
             return;
         }
         match departed {
-            Some(true) if !(context.remains)(id) => {
+            Some(true) if !context.leaving.contains(&id) => {
                 self.vanished.remove(&id);
                 self.change(slot, None, step);
             }
@@ -228,7 +228,7 @@ impl Snapshot {
     }
 
     /// Puts the file's document in place of what counts.
-    fn let_in(&mut self, slot: Slot, path: Sym, step: &mut Step) {
+    pub(super) fn let_in(&mut self, slot: Slot, path: Sym, step: &mut Step) {
         let Some(mut loose) = self.unloose(path) else { return };
         let Some(document) = loose.document.take() else { return };
         let version = Version { path, blob: loose.blob, document };
@@ -315,7 +315,9 @@ impl Snapshot {
         for path in self.loose_by_slot.get(&slot).into_iter().flatten() {
             self.findings.remove(path);
         }
-        if let Some(path) = self.current(slot).map(|version| version.path) {
+        if let Some(path) =
+            self.current(slot).filter(|version| self.at_home(slot, version)).map(|version| version.path)
+        {
             self.findings.remove(&path);
         }
     }

@@ -1,6 +1,6 @@
 //! What a snapshot is told about the world outside of the documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZoneDatabase;
 use provost_sdk::{Capabilities, Risk, Setting};
@@ -22,30 +22,10 @@ pub struct Context<'a> {
     pub agreed: &'a dyn Fn(&RuleVersion) -> bool,
     /// Whether an id belonged to an identity that has left for good.
     pub spent: &'a dyn Fn(Sym) -> bool,
-    /// Whether steps remain to be done for a departed identity.
-    pub remains: &'a dyn Fn(Sym) -> bool,
-    /// Compiles a condition or a template.
-    pub compile: &'a dyn Fn(Expression<'_>) -> Result<(), Fault>,
+    /// Departed identities for whom steps remain to be done.
+    pub leaving: &'a BTreeSet<Sym>,
     /// Time zones by name.
     pub zones: &'a TimeZoneDatabase,
-}
-
-/// An expression in a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expression<'a> {
-    /// Of a role: who meets it holds the role.
-    Condition(&'a str),
-    /// Of a profile: the value of an attribute.
-    Template(&'a str),
-}
-
-/// Why an expression is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What is wrong, as a sentence without a full stop.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
 }
 
 /// The connectors that there are, and what is known about what they can do.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Identity, Slot};
@@ -11,7 +11,7 @@ use crate::document::{Approver, Document, GrantSpec, Kind, OneOrMany};
 
 /// Which documents refer to a slot.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Referrers(FxHashMap<Slot, Vec<Slot>>);
+pub(super) struct Referrers(FxHashMap<Slot, FxHashSet<Slot>>);
 
 /// Which identities claim a name.
 #[derive(Clone, Debug, Default)]
@@ -39,16 +39,14 @@ pub(super) enum Space {
 impl Referrers {
     pub(super) fn insert(&mut self, referrer: Slot, document: &Document) {
         for slot in references(document) {
-            self.0.entry(slot).or_default().push(referrer);
+            self.0.entry(slot).or_default().insert(referrer);
         }
     }
 
     pub(super) fn remove(&mut self, referrer: Slot, document: &Document) {
         for slot in references(document) {
             if let Some(referrers) = self.0.get_mut(&slot) {
-                if let Some(place) = referrers.iter().position(|other| *other == referrer) {
-                    referrers.swap_remove(place);
-                }
+                referrers.remove(&referrer);
                 if referrers.is_empty() {
                     self.0.remove(&slot);
                 }
@@ -57,8 +55,8 @@ impl Referrers {
     }
 
     /// In no order that means anything.
-    pub(super) fn of(&self, slot: Slot) -> &[Slot] {
-        self.0.get(&slot).map_or(&[], Vec::as_slice)
+    pub(super) fn of(&self, slot: Slot) -> impl Iterator<Item = Slot> {
+        self.0.get(&slot).into_iter().flatten().copied()
     }
 }
 

@@ -16,6 +16,7 @@ mod less;
 mod report;
 mod rules;
 mod version;
+mod whole;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
@@ -30,9 +31,10 @@ use crate::document::{
 
 use index::{Names, Referrers};
 
-pub use context::{Catalog, ConnectorFacts, Context, Expression, Fault};
+pub use context::{Catalog, ConnectorFacts, Context};
 pub use identity::Identity;
 pub use version::{Blob, Change, Dirty, File, HeldBack, RuleVersion, Version};
+pub use whole::check;
 
 /// The documents that count.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +57,8 @@ pub struct Snapshot {
     referrers: Referrers,
     /// Who has which name, of what counts.
     names: Names,
+    /// The highest risk of what each role grants.
+    risks: FxHashMap<Sym, Risk>,
     /// Whatever in the commit does not count yet: tried again with every change.
     pending: FxHashSet<Slot>,
     /// Rule versions that wait for evidence.
@@ -186,7 +190,10 @@ impl Snapshot {
         let mut held: Vec<HeldBack> = self
             .loose
             .iter()
-            .filter(|(_, loose)| loose.key.is_none_or(|key| !self.waiting.contains_key(&slot(key))))
+            .filter(|(path, loose)| {
+                let waiting = loose.key.and_then(|key| self.waiting.get(&slot(key)));
+                waiting.and_then(|version| version.after.as_ref()).is_none_or(|after| after.path != **path)
+            })
             .map(|(path, loose)| HeldBack {
                 kind: loose.key.map(|(kind, _)| kind),
                 id: loose.key.map(|(_, id)| id),

@@ -49,17 +49,13 @@ impl Judge<'_, '_, '_> {
     fn role(&self, before: Option<&Role>, after: &Role) -> (Risk, BTreeSet<GrantSpec>, String) {
         // Whether one condition is narrower than another is not decided here: another one may meet anybody.
         let wider = after.assign.is_some() && before.is_none_or(|before| before.assign != after.assign);
-        let mut adds: BTreeSet<GrantSpec> = after.grants.iter().copied().collect();
         let included_before = |role: &Sym| before.is_some_and(|before| before.includes.contains(role));
-        for role in after.includes.iter().filter(|role| wider || !included_before(role)) {
-            self.expand(*role, true, &mut FxHashSet::default(), &mut adds);
-        }
+        let includes = after.includes.iter().filter(|role| wider || !included_before(role));
+        let mut adds = self.expand(includes.copied(), true);
+        adds.extend(&after.grants);
         if let Some(before) = before.filter(|_| !wider) {
-            let mut had: BTreeSet<GrantSpec> = before.grants.iter().copied().collect();
-            for role in &before.includes {
-                self.expand(*role, false, &mut FxHashSet::default(), &mut had);
-            }
-            adds.retain(|grant| !had.contains(grant));
+            let had = self.expand(before.includes.iter().copied(), false);
+            adds.retain(|grant| !had.contains(grant) && !before.grants.contains(grant));
         }
         let highest = adds.iter().map(|grant| (self.risk(grant), grant)).max_by_key(|(risk, _)| *risk);
         let (tier, why) = match highest {
@@ -72,23 +68,24 @@ impl Judge<'_, '_, '_> {
         (tier, adds, why)
     }
 
-    /// What a role grants with everything it includes: as in force, and with `proposed` also as the commit would
-    /// have it.
-    fn expand(&self, role: Sym, proposed: bool, seen: &mut FxHashSet<Sym>, into: &mut BTreeSet<GrantSpec>) {
-        if !seen.insert(role) {
-            return;
-        }
-        let slot = (Kind::Role, role);
-        let in_force = self.snapshot.rules.get(&slot).map(|version| &version.document);
-        let candidate = if proposed { (self.candidate)(slot) } else { None };
-        for document in in_force.into_iter().chain(candidate) {
-            if let Document::Role(role) = document {
-                into.extend(&role.grants);
-                for include in &role.includes {
-                    self.expand(*include, proposed, seen, into);
+    /// What roles grant with everything they include: as in force, and with `proposed` also as the commit would have
+    /// it.
+    fn expand(&self, roles: impl IntoIterator<Item = Sym>, proposed: bool) -> BTreeSet<GrantSpec> {
+        let mut granted = BTreeSet::new();
+        let mut open: Vec<Sym> = roles.into_iter().collect();
+        let mut seen: FxHashSet<Sym> = open.iter().copied().collect();
+        while let Some(role) = open.pop() {
+            let slot = (Kind::Role, role);
+            let in_force = self.snapshot.rules.get(&slot).map(|version| &version.document);
+            let candidate = if proposed { (self.candidate)(slot) } else { None };
+            for document in in_force.into_iter().chain(candidate) {
+                if let Document::Role(role) = document {
+                    granted.extend(&role.grants);
+                    open.extend(role.includes.iter().filter(|include| seen.insert(**include)));
                 }
             }
         }
+        granted
     }
 
     fn risk(&self, grant: &GrantSpec) -> Risk {

@@ -103,7 +103,9 @@ impl Dirty {
 impl RuleVersion {
     /// Whether it is the same step: the same rule, from the same content to the same content.
     pub fn same_step(&self, other: &RuleVersion) -> bool {
-        let document = |version: &Option<Version>| version.as_ref().map(|version| version.document.clone());
+        fn document(version: &Option<Version>) -> Option<&Document> {
+            version.as_ref().map(|version| &version.document)
+        }
         (self.kind, self.id) == (other.kind, other.id)
             && document(&self.before) == document(&other.before)
             && document(&self.after) == document(&other.after)

@@ -46,7 +46,7 @@ impl Checker<'_> {
     }
 
     /// The highest risk of what a role grants, included roles taken into account.
-    pub(super) fn role_risk(&self, role: Sym) -> Risk {
+    pub(in crate::snapshot) fn role_risk(&self, role: Sym) -> Risk {
         if let Some(risk) = self.risks.borrow().get(&role) {
             return *risk;
         }

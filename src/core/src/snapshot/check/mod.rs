@@ -19,6 +19,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Context, Snapshot, Version};
 use crate::Sym;
+use crate::condition::ConditionError;
 use crate::document::{Document, FieldPath, Problem};
 
 /// Judges versions by one state of the snapshot.
@@ -89,4 +90,14 @@ fn hint(problem: &mut Problem, hint: impl Into<Option<String>>) {
 
 fn field(name: &str) -> FieldPath {
     FieldPath::field(name)
+}
+
+/// A condition or template that is none, and where it goes wrong.
+fn expression(error: &ConditionError, text: Sym, at: FieldPath, code: &'static str, into: &mut Findings) {
+    /// Enough to find the place in a line.
+    const SHOWN: usize = 20;
+    let rest: String = text.as_str().get(error.offset..).unwrap_or_default().chars().take(SHOWN).collect();
+    let place = if error.offset == 0 || rest.is_empty() { String::new() } else { format!(", at `{rest}`") };
+    let problem = into.error(at, code, format!("{}{place}", error.message.trim_end_matches('.')));
+    hint(problem, error.hint.clone());
 }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use provost_sdk::Risk;
 use rustc_hash::FxHashMap;
 
-use super::{Checker, Findings, field, hint};
+use super::{Checker, Findings, expression, field, hint};
 use crate::Sym;
+use crate::condition::Condition;
 use crate::document::{Document, GrantSpec, Kind, Role};
-use crate::snapshot::Expression;
 
 impl Checker<'_> {
     pub(super) fn role(&self, role: &Role, former: Option<&Document>, into: &mut Findings) {
@@ -70,9 +70,8 @@ impl Checker<'_> {
     /// that is assigned by a condition includes this one.
     fn birthright(&self, role: &Role, into: &mut Findings) {
         if let Some(condition) = role.assign {
-            if let Err(fault) = (self.context.compile)(Expression::Condition(condition.as_str())) {
-                let problem = into.error(field("assign"), "condition", fault.message);
-                hint(problem, fault.hint);
+            if let Err(error) = Condition::of_role(condition.as_str()) {
+                expression(&error, condition, field("assign"), "condition", into);
             }
             let Some(worst) = self.worst(role.id) else { return };
             match self.risk(&worst) {
@@ -103,7 +102,7 @@ impl Checker<'_> {
 
     /// The first role by id that includes this one, directly or not, and that a condition assigns.
     fn assigned_includer(&self, role: Sym) -> Option<Sym> {
-        let above = self.snapshot.affected(&[(Kind::Role, role)]);
+        let above = self.snapshot.rules_above(&[(Kind::Role, role)]);
         let includes = |other: &Sym| self.snapshot.included(*other).contains(&(Kind::Role, role));
         let roles = above.iter().filter(|slot| slot.0 == Kind::Role).map(|slot| slot.1);
         let assigned = roles.filter(|id| self.snapshot.role(*id).is_some_and(|role| role.assign.is_some()));

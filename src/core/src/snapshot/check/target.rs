@@ -6,10 +6,10 @@ use provost_sdk::Capabilities;
 
 use super::grants::{entitlement, one_of};
 use super::references::did_you_mean;
-use super::{Checker, Findings, config, field, hint};
+use super::{Checker, Findings, config, expression, field, hint};
 use crate::Sym;
+use crate::condition::Template;
 use crate::document::{EnforcedTemplate, FieldPath, Kind, Profile, Target};
-use crate::snapshot::Expression;
 
 impl Checker<'_> {
     pub(super) fn target(&self, target: &Target, into: &mut Findings) {
@@ -62,9 +62,8 @@ impl Checker<'_> {
                 EnforcedTemplate::Enforced(text) => (at, text),
                 EnforcedTemplate::Initial { initial } => (at.key("initial"), initial),
             };
-            if let Err(fault) = (self.context.compile)(Expression::Template(text.as_str())) {
-                let problem = into.error(at, "template", fault.message);
-                hint(problem, fault.hint);
+            if let Err(error) = Template::compile(text.as_str()) {
+                expression(&error, *text, at, "template", into);
             }
         }
         let Some(declared) = declared else { return };
