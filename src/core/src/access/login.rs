@@ -1,0 +1,117 @@
+//! How an account looks: its username and attributes, from the templates of its profile.
+
+use std::collections::BTreeMap;
+
+use provost_sdk::Value;
+use rustc_hash::FxHashMap;
+
+use super::terms;
+use crate::Sym;
+use crate::condition::{Asked, Template};
+use crate::document::{EnforcedTemplate, FieldPath, Kind, Problem, Profile, Target};
+use crate::snapshot::{Identity, Snapshot};
+
+/// What an account is to look like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Login {
+    /// The name to sign in with.
+    pub username: Sym,
+    /// The connector's account kind; its first one where absent.
+    pub kind: Option<Sym>,
+    /// Attributes other than the username, and whether each is kept equal (else it is only written when the account
+    /// is made).
+    pub attributes: BTreeMap<Sym, (Value, bool)>,
+    /// The target's own id of an account that is there already, where the identity's document pins one.
+    pub anchor: Option<Sym>,
+}
+
+/// The profiles of every target, their templates compiled once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Profiles(FxHashMap<Sym, FxHashMap<Sym, Compiled>>);
+
+#[derive(Clone, Debug)]
+struct Compiled {
+    kind: Option<Sym>,
+    /// By attribute: whether it is enforced, and the template or why there is none.
+    templates: Vec<(Sym, bool, Result<Template, String>)>,
+}
+
+impl Profiles {
+    /// Takes over a target, or that there is none.
+    pub(super) fn learn(&mut self, id: Sym, target: Option<&Target>) {
+        match target {
+            None => self.0.remove(&id),
+            Some(target) => {
+                let profiles = target.accounts.iter().map(|(name, profile)| (*name, compiled(profile)));
+                self.0.insert(id, profiles.collect())
+            }
+        };
+    }
+
+    /// The looks of one account. A problem says which template has no value or cannot be read.
+    pub(super) fn login(
+        &self,
+        snapshot: &Snapshot,
+        identity: Sym,
+        target: Sym,
+        profile: Sym,
+    ) -> Result<Login, Box<Problem>> {
+        let Some(person) = snapshot.identity(identity) else {
+            let message = format!("There is no document of {identity}, so its account on {target} has no looks");
+            return Err(Box::new(Problem::error(identity, FieldPath::root(), "no-identity", message)));
+        };
+        let asked = asked(person);
+        let compiled = self.0.get(&target).and_then(|profiles| profiles.get(&profile));
+        let differs = person.account(target, profile);
+        let mut login = Login {
+            username: person.username(),
+            kind: compiled.and_then(|compiled| compiled.kind),
+            attributes: BTreeMap::new(),
+            anchor: differs.and_then(|account| account.anchor),
+        };
+        for (attribute, enforced, template) in compiled.into_iter().flat_map(|compiled| &compiled.templates) {
+            let wrong = |why: &str| {
+                let file = snapshot.version(Kind::Target, target).map_or(target, |version| version.path);
+                let at = FieldPath::field("accounts").key(profile.as_str()).key(attribute.as_str());
+                let message = format!("The account of {identity} on {target} cannot be given its {attribute}: {why}");
+                Box::new(Problem::error(file, at, "template", message))
+            };
+            let value = match template {
+                Ok(template) => template.value(asked),
+                Err(error) => return Err(wrong(error)),
+            };
+            if *attribute != *"username" {
+                login.attributes.extend(value.map(|value| (*attribute, (value, *enforced))));
+            } else {
+                match value {
+                    Some(Value::Text(name)) => login.username = Sym::from(&name),
+                    _ if differs.is_some_and(|account| account.username.is_some()) => {}
+                    _ => return Err(wrong("the template has no text as its value")),
+                }
+            }
+        }
+        login.username = differs.and_then(|account| account.username).unwrap_or(login.username);
+        Ok(login)
+    }
+}
+
+/// Templates see the first employment of the document: an account has one set of attributes, and a document that
+/// lists the employment that matters first decides which.
+fn asked(identity: Identity<'_>) -> Asked<'_> {
+    match identity {
+        Identity::Service(service) => Asked::Service(service),
+        Identity::Person(person) => terms::asked(person).next().unwrap_or(Asked::Person(person, None)),
+    }
+}
+
+fn compiled(profile: &Profile) -> Compiled {
+    let templates = profile.attributes.iter().map(|(attribute, template)| {
+        let (text, enforced) = match template {
+            EnforcedTemplate::Enforced(text) => (text, true),
+            EnforcedTemplate::Initial { initial } => (initial, false),
+        };
+        let template = Template::compile(text.as_str()).map_err(|error| error.message);
+        (*attribute, enforced, template)
+    });
+    Compiled { kind: profile.kind, templates: templates.collect() }
+}
