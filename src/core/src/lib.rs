@@ -4,6 +4,7 @@
 //! clock, a network, a file, a process, the environment or randomness: all of them are arguments. The order of the
 //! modules is the order of the data: `snapshot -> access -> observed -> diff -> plan -> gate -> step`.
 
+pub mod access;
 pub mod condition;
 pub mod digest;
 pub mod document;

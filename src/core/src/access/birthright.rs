@@ -69,6 +69,15 @@ impl Birthright {
         }
     }
 
+    /// The roles whose condition is met, in order, each condition asked anew.
+    pub(super) fn met(&self, asked: Asked<'_>) -> Vec<Sym> {
+        let conditions = self.conditions.iter();
+        let met = conditions.filter(|(_, (_, condition))| condition.as_ref().is_some_and(|one| one.is_met(asked)));
+        let mut roles: Vec<Sym> = met.map(|(role, _)| *role).collect();
+        roles.sort_unstable();
+        roles
+    }
+
     fn grouped(&self, subject: Subject) -> Vec<Group> {
         let mut footprints: Vec<(Vec<Field>, Vec<(Sym, &Condition)>)> = Vec::new();
         let mut conditions: Vec<(Sym, &Condition)> = self

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use provost_sdk::Value;
 use rustc_hash::FxHashMap;
 
-use super::terms;
 use crate::Sym;
 use crate::condition::{Asked, Template};
 use crate::document::{EnforcedTemplate, FieldPath, Kind, Problem, Profile, Target};
@@ -52,15 +51,15 @@ impl Profiles {
     pub(super) fn login(
         &self,
         snapshot: &Snapshot,
-        identity: Sym,
+        asked: Asked<'_>,
         target: Sym,
         profile: Sym,
     ) -> Result<Login, Box<Problem>> {
-        let Some(person) = snapshot.identity(identity) else {
-            let message = format!("There is no document of {identity}, so its account on {target} has no looks");
-            return Err(Box::new(Problem::error(identity, FieldPath::root(), "no-identity", message)));
+        let person = match asked {
+            Asked::Person(person, _) => Identity::Person(person),
+            Asked::Service(service) => Identity::Service(service),
         };
-        let asked = asked(person);
+        let identity = person.id();
         let compiled = self.0.get(&target).and_then(|profiles| profiles.get(&profile));
         let differs = person.account(target, profile);
         let mut login = Login {
@@ -92,15 +91,6 @@ impl Profiles {
         }
         login.username = differs.and_then(|account| account.username).unwrap_or(login.username);
         Ok(login)
-    }
-}
-
-/// Templates see the first employment of the document: an account has one set of attributes, and a document that
-/// lists the employment that matters first decides which.
-fn asked(identity: Identity<'_>) -> Asked<'_> {
-    match identity {
-        Identity::Service(service) => Asked::Service(service),
-        Identity::Person(person) => terms::asked(person).next().unwrap_or(Asked::Person(person, None)),
     }
 }
 

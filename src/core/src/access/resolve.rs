@@ -11,7 +11,6 @@ use super::rules::Rules;
 use super::separation::Held;
 use super::terms;
 use crate::Sym;
-use crate::condition::Asked;
 use crate::evidence::{Evidence, Power};
 use crate::set::{Set, Spec};
 use crate::snapshot::Identity;
@@ -55,10 +54,17 @@ pub(super) struct Resolved {
     pub(super) next: Option<Timestamp>,
 }
 
-/// Resolves one identity. `births` gives the roles by birthright of each of its employments.
+/// The roles by birthright of one employment.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub(super) window: Window,
+    pub(super) roles: Vec<Sym>,
+}
+
+/// Resolves one identity; `births` are those of all its employments.
 pub(super) fn resolve(
     identity: Identity<'_>,
-    births: &mut dyn FnMut(Asked<'_>, &mut Vec<Sym>),
+    births: &[Birth],
     zone: &TimeZone,
     rules: &Rules,
     evidence: &Evidence,
@@ -67,7 +73,7 @@ pub(super) fn resolve(
     let (lifecycle, mut next) = terms::lifecycle(identity, zone, now);
     let mut claims = Vec::new();
     if !matches!(lifecycle, Lifecycle::Left { .. }) || next.is_some() {
-        birthright(identity, births, zone, rules, &mut claims);
+        birthright(births, rules, &mut claims);
         assigned(identity, zone, rules, &mut claims);
         direct(identity, zone, rules, &mut claims);
     }
@@ -129,20 +135,11 @@ pub(super) fn wanted(held: &mut [Power]) -> Vec<(Sym, Box<[Wanted]>)> {
         .collect()
 }
 
-fn birthright(
-    identity: Identity<'_>,
-    births: &mut dyn FnMut(Asked<'_>, &mut Vec<Sym>),
-    zone: &TimeZone,
-    rules: &Rules,
-    claims: &mut Vec<Claim>,
-) {
-    let mut roles = Vec::new();
-    for (asked, window) in terms::posts(identity, zone) {
-        roles.clear();
-        births(asked, &mut roles);
-        for role in &roles {
+fn birthright(births: &[Birth], rules: &Rules, claims: &mut Vec<Claim>) {
+    for birth in births {
+        for role in &birth.roles {
             let source = Source::Birthright { role: *role };
-            spread(rules.flat(*role), source, window, false, claims);
+            spread(rules.flat(*role), source, birth.window, false, claims);
         }
     }
 }

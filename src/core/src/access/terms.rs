@@ -47,6 +47,18 @@ pub(super) fn asked<'a>(person: &'a Person) -> impl Iterator<Item = Asked<'a>> {
     long.chain(short).map(move |post| Asked::Person(person, Some(post)))
 }
 
+/// Who is asked now: of several employments the first that is under way, else the first. An account has one set of
+/// attributes, so the order in the document decides.
+pub(super) fn asked_now<'a>(identity: Identity<'a>, zone: &TimeZone, now: Timestamp) -> Asked<'a> {
+    let posts = posts(identity, zone);
+    let current = posts.iter().find(|(_, window)| window.contains(now)).or(posts.first());
+    match (current, identity) {
+        (Some((asked, _)), _) => *asked,
+        (None, Identity::Person(person)) => Asked::Person(person, None),
+        (None, Identity::Service(service)) => Asked::Service(service),
+    }
+}
+
 /// Where in life an identity is, and the next instant at which that may change.
 pub(super) fn lifecycle(
     identity: Identity<'_>,
