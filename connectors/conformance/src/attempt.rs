@@ -75,37 +75,22 @@ impl Caller<'_> {
 
     /// Looks one account up.
     pub(crate) async fn look_up(&self, wanted: &Wanted) -> Result<Option<Account>> {
-        let mut attempt = 1;
-        loop {
-            match self.reader.look_up(wanted).await {
-                Err(error) if passes(&error) && attempt < self.attempts => pause(attempt, &error).await,
-                done => return done,
-            }
-            attempt += 1;
-        }
+        patiently(self.attempts, || self.reader.look_up(wanted)).await
     }
 
     /// Reads until a read is complete.
     pub(crate) async fn read(&self, since: Option<&Cursor>) -> Result<(Vec<Item>, Option<Cursor>)> {
-        let mut attempt = 1;
-        loop {
+        patiently(self.attempts, || async {
             let mut sink = Collected::default();
-            let error = match self.reader.observe(since, &mut sink).await {
-                Ok(read) => match read.completeness {
-                    Completeness::Complete => return Ok((sink.items, read.cursor)),
-                    Completeness::Partial(reason) => Error::new(
-                        ErrorKind::Unavailable,
-                        format!("The read stayed incomplete in {attempt} attempts: {reason}"),
-                    ),
-                },
-                Err(error) => error,
-            };
-            if attempt >= self.attempts || !passes(&error) {
-                return Err(error);
+            let read = self.reader.observe(since, &mut sink).await?;
+            match read.completeness {
+                Completeness::Complete => Ok((sink.items, read.cursor)),
+                Completeness::Partial(reason) => {
+                    Err(Error::new(ErrorKind::Unavailable, format!("The read stayed incomplete: {reason}")))
+                }
             }
-            pause(attempt, &error).await;
-            attempt += 1;
-        }
+        })
+        .await
     }
 
     /// Whether the target shows what an operation was to bring about: the account as it is then, if any. `None` where
@@ -158,6 +143,21 @@ pub(crate) fn same_value(
     match (account.attributes.get(name), wanted) {
         (Some(Value::Text(left)), Some(Value::Text(right))) => comparison.same(left, right),
         (left, right) => left == right,
+    }
+}
+
+/// Makes a call that changes nothing until it works, or fails for good.
+pub(crate) async fn patiently<T, F>(attempts: u32, call: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut attempt = 1;
+    loop {
+        match call().await {
+            Err(error) if passes(&error) && attempt < attempts => pause(attempt, &error).await,
+            done => return done,
+        }
+        attempt += 1;
     }
 }
 

@@ -176,7 +176,10 @@ impl Seen {
             }
         }
         let foreign = |seen: &Seen| -> BTreeSet<Entitlement> {
-            seen.entitlements().filter(|entitlement| !entitlement.name.starts_with(prefix)).cloned().collect()
+            seen.entitlements()
+                .filter(|entitlement| !entitlement.name.to_lowercase().starts_with(prefix))
+                .cloned()
+                .collect()
         };
         let (left, right) = (foreign(self), foreign(after));
         for gone in left.difference(&right) {

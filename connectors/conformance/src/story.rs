@@ -12,7 +12,7 @@ use provost_sdk::{
     Operation, Receipt, Settings, Stage, State, Value, Verb, Wanted,
 };
 
-use crate::attempt::{Caller, Done, same_value};
+use crate::attempt::{Caller, Done, patiently, same_value};
 use crate::seen::Seen;
 use crate::{Options, sample};
 
@@ -50,18 +50,7 @@ impl<'a> Story<'a> {
         prefix: String,
     ) -> Result<Story<'a>, Error> {
         let reader = connector.reader(settings)?;
-        let mut attempt = 1;
-        let capabilities = loop {
-            match reader.describe().await {
-                Err(error) if error.persistence() == provost_sdk::Persistence::Temporary => {
-                    if attempt == options.attempts {
-                        return Err(error);
-                    }
-                    attempt += 1;
-                }
-                done => break done?,
-            }
-        };
+        let capabilities = patiently(options.attempts, || reader.describe()).await?;
         Ok(Story {
             connector,
             settings,
@@ -125,6 +114,12 @@ impl<'a> Story<'a> {
     pub(crate) fn name(&self, tail: &str) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         format!("{}-{}{tail}", self.prefix, sample::base36(serial))
+    }
+
+    /// Whether something of this name was made by this run.
+    pub(crate) fn ours(&self, name: &str) -> bool {
+        // Some chapters write a name in capital letters.
+        name.to_lowercase().starts_with(&self.prefix)
     }
 
     /// A key for one use of one operation.
@@ -432,17 +427,29 @@ impl<'a> Story<'a> {
         self.remove_all(&made).await;
     }
 
-    /// Deletes these accounts. Where the target cannot delete, they are disabled.
+    /// Deletes these accounts. Where the target cannot delete, they are disabled and hold nothing any more.
     pub(crate) async fn remove_all(&self, accounts: &[AccountRef]) {
         stream::iter(accounts)
             .for_each_concurrent(self.settings.limits.concurrency, |account| async move {
                 let account = account.clone();
-                let operation = match (self.can(Verb::Delete), self.can(Verb::Disable)) {
-                    (true, _) => Operation::Delete { account },
-                    (false, true) => Operation::Disable { account },
-                    (false, false) => return,
-                };
-                let _seen_by_the_last_chapter = self.attempt(&operation).await;
+                if self.can(Verb::Delete) {
+                    let _seen_by_the_last_chapter = self.attempt(&Operation::Delete { account }).await;
+                    return;
+                }
+                if self.can(Verb::Revoke)
+                    && let Ok(Some(seen)) = self.look_up(&Wanted::Anchor(account.anchor.clone())).await
+                {
+                    for key in seen.entitlements.unwrap_or_default() {
+                        let name = key.anchor.0.clone();
+                        let entitlement =
+                            EntitlementRef { kind: key.kind, anchor: key.anchor, name, role: key.role };
+                        let revoke = Operation::Revoke { account: account.clone(), entitlement };
+                        let _seen_by_the_last_chapter = self.attempt(&revoke).await;
+                    }
+                }
+                if self.can(Verb::Disable) {
+                    let _seen_by_the_last_chapter = self.attempt(&Operation::Disable { account }).await;
+                }
             })
             .await;
     }
@@ -463,14 +470,9 @@ pub(crate) async fn staged<T, F>(story: &Story<'_>, call: impl Fn() -> F) -> Out
 where
     F: Future<Output = provost_sdk::Result<T>>,
 {
-    let mut attempt = 1;
-    loop {
-        match call().await {
-            Ok(done) => return Ok(done),
-            Err(_) if attempt < story.options.attempts => attempt += 1,
-            Err(error) => return Err(format!("The connector's stage failed as {:?}: {error}", error.kind)),
-        }
-    }
+    patiently(story.options.attempts, call)
+        .await
+        .map_err(|error| format!("The connector's stage failed as {:?}: {error}", error.kind))
 }
 
 /// How an operation addresses an account.

@@ -66,6 +66,20 @@ const SETTINGS: &[Setting] = &[
         about: "With what it tells who holds what: `with-account` (default) or `with-entitlement`.",
     },
     Setting {
+        name: "idempotent",
+        kind: SettingKind::Bool,
+        required: false,
+        place: false,
+        about: "Whether it recognises a repeated call by its key (default: false).",
+    },
+    Setting {
+        name: "disable_ends_sessions",
+        kind: SettingKind::Bool,
+        required: false,
+        place: false,
+        about: "Whether disabling ends open sessions (default: false).",
+    },
+    Setting {
         name: "without",
         kind: SettingKind::List,
         required: false,
@@ -176,7 +190,12 @@ fn shape(settings: &Settings) -> Result<Shape> {
         let message = format!("The setting `{name}` of the target {} must be {allowed}.", settings.target);
         Error::new(ErrorKind::Configuration, message)
     };
-    let mut shape = Shape { delta: settings.flag("delta", true)?, ..Shape::default() };
+    let mut shape = Shape {
+        delta: settings.flag("delta", true)?,
+        idempotent: settings.flag("idempotent", false)?,
+        disable_ends_sessions: settings.flag("disable_ends_sessions", false)?,
+        ..Shape::default()
+    };
     shape.usernames = match settings.optional_text("usernames")? {
         None | Some("ignore-case") => Comparison::IgnoreCase,
         Some("exact") => Comparison::Exact,

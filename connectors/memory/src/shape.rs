@@ -112,7 +112,10 @@ impl Shape {
             conditional: false,
             idempotent: self.idempotent,
             disable_ends_sessions: self.disable_ends_sessions,
-            credentials: vec![SIGNING_KEY.into()],
+            credentials: match self.without.contains(&Verb::IssueCredential) {
+                true => Vec::new(),
+                false => vec![SIGNING_KEY.into()],
+            },
         }
     }
 }

@@ -1,24 +1,14 @@
 //! The beginning and the end of every run.
 
-use provost_sdk::{Persistence, State, Verb};
+use provost_sdk::{State, Verb};
 
+use crate::attempt::patiently;
 use crate::story::{Outcome, Story, reference};
 
 pub(crate) async fn probe(story: &mut Story<'_>) -> Outcome {
-    let mut attempt = 1;
-    let probe = loop {
-        match story.reader().probe().await {
-            Ok(probe) => break probe,
-            Err(error)
-                if error.persistence() == Persistence::Temporary && attempt < story.options.attempts =>
-            {
-                attempt += 1;
-            }
-            Err(error) => {
-                return Err(format!("A probe should have worked and failed as {:?}: {error}", error.kind));
-            }
-        }
-    };
+    let probe = patiently(story.options.attempts, || story.reader().probe())
+        .await
+        .map_err(|error| format!("A probe should have worked and failed as {:?}: {error}", error.kind))?;
     if probe.product.trim().is_empty() {
         return Err("The probe should name the product, for people, and gave an empty name.".into());
     }
@@ -93,15 +83,15 @@ pub(crate) async fn after(story: &mut Story<'_>) -> Outcome {
     story.remove_all(&crowd).await;
     let seen = story.read().await?;
     // What a chapter could not take away, or made in a call whose answer it never saw.
-    let ours = |username: &str| username.starts_with(&story.prefix);
-    let left: Vec<_> = seen.accounts().filter(|account| ours(&account.username)).map(reference).collect();
+    let left: Vec<_> =
+        seen.accounts().filter(|account| story.ours(&account.username)).map(reference).collect();
     story.remove_all(&left).await;
     story.clear_scenery().await?;
 
     let seen = story.read().await?;
     let kept: Vec<_> = match story.can(Verb::Delete) {
         true => Vec::new(),
-        false => seen.accounts().filter(|account| ours(&account.username)).collect(),
+        false => seen.accounts().filter(|account| story.ours(&account.username)).collect(),
     };
     if let Some(enabled) = kept.iter().find(|account| account.state == State::Enabled)
         && story.can(Verb::Disable)
@@ -121,7 +111,7 @@ pub(crate) async fn after(story: &mut Story<'_>) -> Outcome {
     if !found.is_empty() {
         return Err(format!("The system is not as it was before the run: {}.", found.join("; ")));
     }
-    match seen.entitlements().find(|entitlement| ours(&entitlement.name)) {
+    match seen.entitlements().find(|entitlement| story.ours(&entitlement.name)) {
         Some(left) if story.stage.is_some() => {
             Err(format!("The {} {} was made by this run and is still there.", left.kind, left.name))
         }

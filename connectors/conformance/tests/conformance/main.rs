@@ -1,4 +1,7 @@
-//! The suite finds what is wrong with a connector, and the proxy does what it says.
+//! The suite finds what is wrong with a connector, the proxy does what it says, and real systems start and stop.
 
+mod faults;
 mod liars;
+mod options;
 mod proxy;
+mod systems;
