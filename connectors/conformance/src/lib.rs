@@ -14,9 +14,11 @@ mod options;
 pub mod proxy;
 mod report;
 mod sample;
+mod scenery;
 mod seen;
 mod story;
 pub mod systems;
+mod words;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

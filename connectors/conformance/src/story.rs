@@ -1,19 +1,19 @@
 //! What a chapter has in its hands: the target, the entitlements that it may give, and short words for what nearly
 //! every chapter does. A failed step is a full sentence.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt};
 use provost_sdk::{
     Account, AccountRef, Anchor, Apply, Attributes, Capabilities, Connector, Create, Cursor, Entitlement,
-    EntitlementKey, EntitlementKind, EntitlementRef, Error, ErrorKind, IdempotencyKey, Item, Observe,
-    Operation, Receipt, Settings, Stage, State, Value, Verb, Wanted,
+    EntitlementKind, EntitlementRef, Error, ErrorKind, IdempotencyKey, Item, Observe, Operation, Receipt,
+    Settings, Stage, State, Value, Verb, Wanted,
 };
 
 use crate::attempt::{Caller, Done, patiently, same_value};
 use crate::seen::Seen;
+use crate::words::{reference, told};
 use crate::{Options, sample};
 
 /// How a step or a chapter ends: well, or with a sentence about what was expected and seen.
@@ -38,7 +38,7 @@ pub(crate) struct Story<'a> {
     /// Accounts that the large chapters share.
     pub(crate) crowd: Vec<AccountRef>,
     /// What the stage made.
-    scenery: Mutex<Vec<Entitlement>>,
+    pub(crate) scenery: Mutex<Vec<Entitlement>>,
 }
 
 impl<'a> Story<'a> {
@@ -352,74 +352,6 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Two entitlements of a kind that the suite may give: named by the options, made by the stage, or found.
-    pub(crate) async fn entitlements(&self, kind: &EntitlementKind) -> Outcome<[EntitlementRef; 2]> {
-        let role = kind.roles.first().cloned();
-        let found = self.find_entitlements(&kind.name).await?;
-        match <[Entitlement; 2]>::try_from(found) {
-            Ok(two) => Ok(two.map(|entitlement| EntitlementRef {
-                kind: entitlement.kind,
-                anchor: entitlement.anchor,
-                name: entitlement.name,
-                role: role.clone(),
-            })),
-            Err(few) => Err(format!(
-                "The suite needs two entitlements of the kind `{0}` that it may give and take, and there are {1}: \
-                 make two on the throwaway system, and name them in the Target file under `conformance: \
-                 {{entitlements: [{{{0}: NAME}}, ...]}}`.",
-                kind.name,
-                few.len()
-            )),
-        }
-    }
-
-    async fn find_entitlements(&self, kind: &str) -> Outcome<Vec<Entitlement>> {
-        let named: Vec<&str> =
-            self.options.entitlements.iter().filter(|known| known.0 == kind).map(|known| &*known.1).collect();
-        if named.is_empty()
-            && let Some(stage) = &self.stage
-        {
-            let mut made = Vec::new();
-            for tail in ["a", "b"] {
-                made.push(
-                    self.make_entitlement(&**stage, kind, &format!("{}-{kind}-{tail}", self.prefix)).await?,
-                );
-            }
-            return Ok(made);
-        }
-        let comparison =
-            self.capabilities.entitlement_kind(kind).map(|kind| kind.comparison).unwrap_or_default();
-        let seen = self.read().await?;
-        let mut found: Vec<&Entitlement> = seen
-            .entitlements()
-            .filter(|known| known.kind == kind && !known.administrative)
-            .filter(|known| named.is_empty() || named.iter().any(|name| comparison.same(name, &known.name)))
-            .collect();
-        // Those that nobody holds come first: there the last member can leave.
-        let key = |known: &Entitlement| EntitlementKey {
-            kind: known.kind.clone(),
-            anchor: known.anchor.clone(),
-            role: None,
-        };
-        found.sort_by_key(|known| seen.holders(&key(known)).len());
-        Ok(found.into_iter().take(2).cloned().collect())
-    }
-
-    /// Makes an entitlement and remembers it for the clearing up at the end of the run.
-    pub(crate) async fn make_entitlement(
-        &self,
-        stage: &dyn Stage,
-        kind: &str,
-        name: &str,
-    ) -> Outcome<Entitlement> {
-        let made = staged(self, || stage.make_entitlement(kind, name)).await?;
-        let mut scenery = self.scenery.lock().unwrap_or_else(PoisonError::into_inner);
-        if !scenery.contains(&made) {
-            scenery.push(made.clone());
-        }
-        Ok(made)
-    }
-
     /// Takes away what the chapter made, several at once; the run goes on whatever comes of it, and the last chapter
     /// tells what stayed.
     pub(crate) async fn clear(&self) {
@@ -452,92 +384,5 @@ impl<'a> Story<'a> {
                 }
             })
             .await;
-    }
-
-    /// Takes away what the stage made.
-    pub(crate) async fn clear_scenery(&self) -> Outcome {
-        let scenery = std::mem::take(&mut *self.scenery.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(stage) = &self.stage else { return Ok(()) };
-        for entitlement in &scenery {
-            staged(self, || stage.remove_entitlement(entitlement)).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Does something on the stage, which the suite tries as often as any other call.
-pub(crate) async fn staged<T, F>(story: &Story<'_>, call: impl Fn() -> F) -> Outcome<T>
-where
-    F: Future<Output = provost_sdk::Result<T>>,
-{
-    patiently(story.options.attempts, call)
-        .await
-        .map_err(|error| format!("The connector's stage failed as {:?}: {error}", error.kind))
-}
-
-/// How an operation addresses an account.
-pub(crate) fn reference(account: &Account) -> AccountRef {
-    AccountRef { anchor: account.anchor.clone(), username: account.username.clone() }
-}
-
-/// Gives an entitlement.
-pub(crate) fn grant(account: &Account, entitlement: &EntitlementRef) -> Operation {
-    Operation::Grant { account: reference(account), entitlement: entitlement.clone() }
-}
-
-/// Takes an entitlement away.
-pub(crate) fn revoke(account: &Account, entitlement: &EntitlementRef) -> Operation {
-    Operation::Revoke { account: reference(account), entitlement: entitlement.clone() }
-}
-
-/// Changes attributes.
-pub(crate) fn update(account: &Account, changes: &[(&str, Option<Value>)]) -> Operation {
-    let changes: BTreeMap<String, Option<Value>> =
-        changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Operation::Update { account: reference(account), changes }
-}
-
-/// Whether an account, with all that it holds, holds this.
-pub(crate) fn holds(account: &Account, entitlement: &EntitlementRef) -> bool {
-    account.entitlements.as_ref().is_some_and(|held| held.contains(&entitlement.key()))
-}
-
-/// That an account, looked up, holds something or not.
-pub(crate) fn check_holds(account: &Account, entitlement: &EntitlementRef, wanted: bool) -> Outcome {
-    match holds(account, entitlement) == wanted {
-        true => Ok(()),
-        false => Err(format!(
-            "{} should {}hold the {} {}{} and a look-up says that it holds {:?}.",
-            account.username,
-            if wanted { "" } else { "not " },
-            entitlement.kind,
-            entitlement.name,
-            entitlement.role.as_ref().map(|role| format!(" as {role}")).unwrap_or_default(),
-            account.entitlements
-        )),
-    }
-}
-
-/// An operation in a few words.
-pub(crate) fn told(operation: &Operation) -> String {
-    let verb = operation.verb().as_str();
-    match operation {
-        Operation::Create(create) => format!("A create of {}", create.username),
-        Operation::Update { account, changes } => {
-            format!("An update of {:?} of {}", changes.keys().collect::<Vec<_>>(), account.username)
-        }
-        Operation::Rename { account, to } => format!("A rename of {} to {to}", account.username),
-        Operation::Replace { entitlement, accounts } => {
-            format!("A replace of the holders of {} by {} accounts", entitlement.name, accounts.len())
-        }
-        _ => {
-            let account = operation.account().map(|account| account.username.as_str()).unwrap_or_default();
-            match operation.entitlement() {
-                Some(entitlement) => {
-                    format!("A {verb} of the {} {} and {account}", entitlement.kind, entitlement.name)
-                }
-                None => format!("The operation {verb} on {account}"),
-            }
-        }
     }
 }

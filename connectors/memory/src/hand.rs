@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use provost_sdk::{Account, AccountRef, Anchor, Attributes, Entitlement, EntitlementKey, State, Value};
 
 use crate::changes::Object;
+use crate::records::check_name;
 use crate::system::Held;
-use crate::write::check_name;
 use crate::{GROUP, LIST, PROJECT, System};
 
 impl System {

@@ -11,6 +11,7 @@ mod changes;
 mod connector;
 mod faults;
 mod hand;
+mod records;
 mod shape;
 mod stage;
 mod system;

@@ -2,7 +2,8 @@
 
 use provost_sdk::{ErrorKind, Operation, State, Value, Verb, Wanted};
 
-use crate::story::{Outcome, Story, check_holds, grant, reference, revoke, told, update};
+use crate::story::{Outcome, Story};
+use crate::words::{check_holds, grant, reference, revoke, told, update};
 
 pub(crate) async fn create(story: &mut Story<'_>) -> Outcome {
     let username = story.name("ada");

@@ -7,7 +7,8 @@ use provost_sdk::{Account, ErrorKind, State, Value};
 use super::names::ODD;
 use crate::attempt::same_value;
 use crate::seen::steady;
-use crate::story::{Outcome, Story, reference, update};
+use crate::story::{Outcome, Story};
+use crate::words::{reference, update};
 
 pub(crate) async fn attributes(story: &mut Story<'_>) -> Outcome {
     let ada = story.account("ada").await?;

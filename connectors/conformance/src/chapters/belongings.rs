@@ -3,7 +3,9 @@
 use provost_sdk::{Account, Anchor, ErrorKind, ExposeSecret, Operation, Receipt, SecretString, Verb};
 
 use super::verbs;
-use crate::story::{Outcome, Story, reference, staged};
+use crate::scenery::staged;
+use crate::story::{Outcome, Story};
+use crate::words::reference;
 
 pub(crate) async fn transfer(story: &mut Story<'_>) -> Outcome {
     let ada = story.account("ada").await?;

@@ -3,7 +3,8 @@
 use provost_sdk::{Account, Cursor, EntitlementRef, Item, Operation, Verb};
 
 use crate::seen::Seen;
-use crate::story::{Outcome, Story, grant, reference, revoke, update};
+use crate::story::{Outcome, Story};
+use crate::words::{grant, reference, revoke, update};
 
 pub(crate) async fn delta(story: &mut Story<'_>) -> Outcome {
     let mut people = Vec::new();

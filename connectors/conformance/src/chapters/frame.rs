@@ -3,7 +3,8 @@
 use provost_sdk::{State, Verb};
 
 use crate::attempt::patiently;
-use crate::story::{Outcome, Story, reference};
+use crate::story::{Outcome, Story};
+use crate::words::reference;
 
 pub(crate) async fn probe(story: &mut Story<'_>) -> Outcome {
     let probe = patiently(story.options.attempts, || story.reader().probe())

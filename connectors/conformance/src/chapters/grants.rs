@@ -7,7 +7,9 @@ use provost_sdk::{
 };
 
 use super::{kinds, verbs};
-use crate::story::{self as tell, Outcome, Story, check_holds, reference, staged};
+use crate::scenery::staged;
+use crate::story::{Outcome, Story};
+use crate::words::{self as tell, check_holds, reference};
 
 pub(crate) async fn grant(story: &mut Story<'_>) -> Outcome {
     for kind in story.plain_kinds() {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use provost_sdk::{Account, Anchor, Operation, Verb, Wanted};
 
-use crate::story::{Outcome, Story, check_holds, reference};
+use crate::story::{Outcome, Story};
+use crate::words::{check_holds, reference};
 
 pub(crate) async fn accounts(story: &mut Story<'_>) -> Outcome {
     let wanted = story.options.accounts;

@@ -2,8 +2,10 @@
 
 use provost_sdk::{Account, Comparison, ErrorKind, Operation, Value, Verb, Wanted};
 
+use crate::scenery::staged;
 use crate::seen::steady;
-use crate::story::{Outcome, Story, check_holds, grant, reference, staged, update};
+use crate::story::{Outcome, Story};
+use crate::words::{check_holds, grant, reference, update};
 
 /// Texts that go wrong where somebody builds a query, a path, a filter or a command out of text.
 pub(super) const ODD: &[&str] = &[

@@ -4,7 +4,8 @@ use futures::future::join_all;
 use provost_sdk::{Account, EntitlementRef, Operation, State, Verb};
 
 use crate::attempt::{Caller, same_value};
-use crate::story::{Outcome, Story, check_holds, grant, reference, revoke, told, update};
+use crate::story::{Outcome, Story};
+use crate::words::{check_holds, grant, reference, revoke, told, update};
 
 pub(crate) async fn others(story: &mut Story<'_>) -> Outcome {
     let open =

@@ -6,7 +6,8 @@ use provost_sdk::{
 };
 
 use crate::attempt::{Caller, patiently};
-use crate::story::{Outcome, Story, grant, reference, revoke, told, update};
+use crate::story::{Outcome, Story};
+use crate::words::{grant, reference, revoke, told, update};
 
 pub(crate) async fn idempotency(story: &mut Story<'_>) -> Outcome {
     let key = story.key();

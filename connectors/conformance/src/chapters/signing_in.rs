@@ -3,8 +3,10 @@
 use provost_sdk::{Account, EntitlementRef, Operation, State, Verb, Wanted};
 
 use super::verbs;
+use crate::scenery::staged;
 use crate::seen::steady;
-use crate::story::{Outcome, Story, check_holds, grant, reference, staged};
+use crate::story::{Outcome, Story};
+use crate::words::{check_holds, grant, reference};
 
 pub(crate) async fn disable(story: &mut Story<'_>) -> Outcome {
     let (ada, held) = furnished(story).await?;
