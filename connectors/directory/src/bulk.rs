@@ -2,8 +2,8 @@
 //!
 //! One commit for the request, one savepoint for each operation: an operation that fails changes nothing, and the
 //! others stay. Every created resource gets its id before anything runs, so that a `bulkId:` can be put in for what is
-//! created later; an operation waits for those that it refers to. In a circle of groups the members that are not there
-//! yet are added when they are.
+//! created later; an operation waits for those that it refers to, and fails if they do. In a circle of groups the members
+//! that are not there yet are added when they are, and left out if they fail.
 
 use std::collections::{HashMap, HashSet};
 
@@ -97,7 +97,14 @@ pub(crate) fn parse(body: Value) -> Result<Request, Refusal> {
 /// Runs a request inside of the caller's transaction; the answer is the body of the response.
 pub(crate) fn run(connection: &Connection, request: Request, base: &str) -> Result<Value, Refusal> {
     let Request { fail_on_errors, operations } = request;
-    let mut bulk = Bulk { connection, base, ids: HashMap::new(), done: HashSet::new(), late: Vec::new() };
+    let mut bulk = Bulk {
+        connection,
+        base,
+        ids: HashMap::new(),
+        tried: HashSet::new(),
+        done: HashSet::new(),
+        late: Vec::new(),
+    };
     bulk.assign(&operations)?;
     let order = order(&operations, &bulk.ids);
     let mut results: Vec<Option<Value>> = operations.iter().map(|_| None).collect();
@@ -110,8 +117,11 @@ pub(crate) fn run(connection: &Connection, request: Request, base: &str) -> Resu
             Ok(_) => "RELEASE operation",
             Err(_) => "ROLLBACK TO operation; RELEASE operation",
         })?;
-        if let (Ok(_), Some(bulk_id)) = (&outcome, &operation.bulk_id) {
-            bulk.done.insert(bulk_id.clone());
+        if let Some(bulk_id) = &operation.bulk_id {
+            bulk.tried.insert(bulk_id.clone());
+            if outcome.is_ok() {
+                bulk.done.insert(bulk_id.clone());
+            }
         }
         errors += usize::from(outcome.is_err());
         results[index] = Some(bulk.result(operation, outcome));
@@ -128,6 +138,8 @@ struct Bulk<'a> {
     base: &'a str,
     /// What each bulkId stands for.
     ids: HashMap<String, Uuid>,
+    /// bulkIds of operations that ran.
+    tried: HashSet<String>,
     /// bulkIds of operations that succeeded.
     done: HashSet<String>,
     /// Members that a group gets when they are there: (id of the group, bulkId of the member).
@@ -253,7 +265,7 @@ impl Bulk<'_> {
                     .and_then(Value::as_str)
                     .and_then(|value| value.strip_prefix(REFERENCE));
                 match bulk_id {
-                    Some(bulk_id) if self.ids.contains_key(bulk_id) && !self.done.contains(bulk_id) => {
+                    Some(bulk_id) if self.ids.contains_key(bulk_id) && !self.tried.contains(bulk_id) => {
                         missing.push(bulk_id.to_owned());
                         false
                     }

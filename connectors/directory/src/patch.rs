@@ -11,6 +11,8 @@
 
 mod apply;
 mod path;
+#[cfg(test)]
+mod table;
 
 use serde_json::{Map, Value};
 

@@ -235,7 +235,7 @@ impl Query {
 }
 
 /// Appends resources with commas between them.
-pub(crate) fn render_all(
+fn render_all(
     connection: &Connection,
     out: &mut String,
     rows: &[Row],

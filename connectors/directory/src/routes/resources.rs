@@ -14,8 +14,7 @@ use super::input::{Json, Shape, TheKind, condition};
 use crate::error::Refusal;
 use crate::etag;
 use crate::projection::Projection;
-use crate::query::render_all;
-use crate::render;
+use crate::render::{self, Derived};
 use crate::schema::Kind;
 use crate::store::{self, Row};
 use crate::{patch as patches, resource};
@@ -120,12 +119,16 @@ struct Rendered {
 
 impl Rendered {
     fn of(connection: &Connection, row: &Row, base: &str, projection: &Projection) -> Result<Self, Refusal> {
-        let mut body = String::with_capacity(row.body.len() + 512);
-        render_all(connection, &mut body, std::slice::from_ref(row), base, projection)?;
-        let groups = match row.kind {
-            Kind::User => store::groups_of(connection, &[row.seq], base)?.remove(&row.seq),
-            Kind::Group => None,
+        let (groups, members) = match row.kind {
+            Kind::User => (store::groups_of(connection, &[row.seq], base)?.remove(&row.seq), None),
+            Kind::Group if projection.wants(row.kind, "members") => {
+                (None, store::members_of(connection, row.seq, base)?)
+            }
+            Kind::Group => (None, None),
         };
+        let derived = Derived { groups: groups.as_deref(), members: members.as_deref() };
+        let mut body = String::with_capacity(row.body.len() + 512);
+        render::resource(&mut body, row, derived, base, projection)?;
         Ok(Self {
             body,
             tag: etag::tag(row, groups.as_deref()),

@@ -1,0 +1,11 @@
+//! The server over real HTTP: what a client of it sees.
+
+mod bulk;
+mod discovery;
+mod filters;
+mod groups;
+mod lifecycle;
+mod pages;
+mod refusals;
+mod support;
+mod versions;
