@@ -15,6 +15,8 @@
 //! of the journal's end. This crate must never write to a repository that it did not create; it publishes by
 //! `git push`.
 
+pub mod allowed;
+mod batch;
 mod build;
 mod commit;
 mod disk;
@@ -22,6 +24,7 @@ mod error;
 mod flush;
 mod git;
 mod id;
+pub mod index;
 mod journal;
 pub mod key;
 mod layout;
@@ -38,7 +41,10 @@ mod recover;
 mod reference;
 mod repository;
 mod tree;
+pub mod verify;
+mod view;
 
+pub use crate::batch::resolve;
 pub use crate::commit::{Commit, parse_commit};
 pub use crate::disk::{Disk, DiskFile, OpenHow, StdDisk};
 pub use crate::error::{Error, Result};
@@ -52,3 +58,4 @@ pub use crate::pack::read_pack;
 pub use crate::path::{TreePath, account_path, encode_component};
 pub use crate::publish::{Publication, publish, published};
 pub use crate::record::{Change, IntentItem, Kind, OutcomeResult, Record};
+pub use crate::view::View;

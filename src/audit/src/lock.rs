@@ -3,9 +3,15 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
+
+/// A child that a writer was just starting when it ended holds the lock until its exec: that long a taken lock is
+/// tried again.
+const ATTEMPTS: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held for the life of a [`crate::Log`]. A stopped process holds it as well; only its end releases it.
 pub(crate) struct StateLock {
@@ -25,16 +31,23 @@ impl StateLock {
             .truncate(false)
             .open(&path)
             .map_err(failed())?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder).map_err(failed())?;
-                let holder = crate::record::one_line(&holder, 80);
-                let holder = if holder.is_empty() { "holder unknown".to_owned() } else { holder };
-                return Err(Error::Locked { state: layout.state().to_owned(), holder });
+        let mut attempt = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    file.read_to_string(&mut holder).map_err(failed())?;
+                    let holder = crate::record::one_line(&holder, 80);
+                    let holder = if holder.is_empty() { "holder unknown".to_owned() } else { holder };
+                    return Err(Error::Locked { state: layout.state().to_owned(), holder });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed()(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(failed()(error)),
         }
         let text = format!("process {}\n", std::process::id());
         file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(failed())?;

@@ -10,7 +10,7 @@ use crate::build::{Head, build};
 use crate::disk::{Disk, StdDisk};
 use crate::error::{Error, Result};
 use crate::flush::write_pack;
-use crate::id::{CommitId, ObjectId};
+use crate::id::CommitId;
 use crate::journal::{self, Journal};
 use crate::key::SigningKey;
 use crate::layout::Layout;
@@ -19,14 +19,12 @@ use crate::objects::{GitObjects, ObjectKind, Objects};
 use crate::open_intents::{OpenIntent, OpenIntents};
 use crate::pack::PackBuffer;
 use crate::record::{Change, Kind, Record};
-use crate::tree::{Tree, entries};
+use crate::tree::Tree;
+use crate::view::Reader;
 use crate::{recover, repository};
 
 /// The most records that are taken at once, and after which a flush is due.
 pub const MAX_GROUP: usize = 1_000;
-
-/// How many blobs are read at once when a whole folder is read.
-const READ_AT_ONCE: usize = 20_000;
 
 /// The audit log of one state folder. It holds the lock on that folder until it is dropped.
 pub struct Log {
@@ -246,36 +244,19 @@ impl Log {
         self.open.all()
     }
 
-    /// A file of the tip's tree; `None` if there is none. A path of the tree's alphabet only finds something.
+    /// A file of the tip's tree; `None` if there is none.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        match self.find(path)? {
-            Some((false, id)) => self.object(ObjectKind::Blob, id).map(Some),
-            _ => Ok(None),
-        }
+        self.reader().read(path)
     }
 
     /// Gives all files below a folder of the tip's tree (`live/forge`; all files for an empty one) to `visit`, in the
-    /// order of their paths. Made for whole targets: memory stays bounded.
-    pub fn for_each(&self, folder: &str, mut visit: impl FnMut(&str, Vec<u8>) -> Result<()>) -> Result<()> {
-        let folder = folder.trim_end_matches('/');
-        let Some((true, id)) = self.find(folder)? else { return Ok(()) };
-        let mut files = Vec::new();
-        self.walk(folder, id, &mut files)?;
-        for chunk in files.chunks(READ_AT_ONCE) {
-            let on_disk: Vec<ObjectId> =
-                chunk.iter().map(|(_, id)| *id).filter(|id| self.pack.object(id).is_none()).collect();
-            let mut contents = self.objects.read_blobs(&on_disk)?.into_iter();
-            for (path, id) in chunk {
-                let content = match self.pack.object(id) {
-                    Some(object) => object?.1,
-                    None => {
-                        contents.next().ok_or_else(|| Error::Damaged(format!("the file {id} is missing")))?
-                    }
-                };
-                visit(path, content)?;
-            }
-        }
-        Ok(())
+    /// order of the tree. Made for whole targets: memory stays bounded.
+    pub fn for_each(&self, folder: &str, visit: impl FnMut(&str, Vec<u8>) -> Result<()>) -> Result<()> {
+        self.reader().for_each(folder, visit)
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader { pack: &self.pack, objects: &*self.objects, tree: self.head.tree }
     }
 
     fn try_record(&mut self, group: &[Record]) -> Result<Vec<Recorded>> {
@@ -302,7 +283,12 @@ impl Log {
                     self.stopped = Some(error.to_string());
                     return Err(error);
                 }
-                self.tree = Tree::lazy(self.object(ObjectKind::Tree, self.head.tree)?);
+                self.tree = Tree::lazy(recover::object(
+                    &self.pack,
+                    &*self.objects,
+                    ObjectKind::Tree,
+                    self.head.tree,
+                )?);
                 Err(error)
             }
         }
@@ -364,47 +350,5 @@ impl Log {
             Some(reason) => Err(Error::Stopped(reason.clone())),
             None => Ok(()),
         }
-    }
-
-    /// An object of the log, pending or flushed.
-    pub(crate) fn object(&self, kind: ObjectKind, id: ObjectId) -> Result<Vec<u8>> {
-        recover::object(&self.pack, &*self.objects, kind, id)
-    }
-
-    /// Whether a folder (true) or a file is at this path, and its id.
-    fn find(&self, path: &str) -> Result<Option<(bool, ObjectId)>> {
-        let mut found = (true, self.head.tree);
-        for name in path.split('/').filter(|_| !path.is_empty()) {
-            if !found.0 {
-                return Ok(None);
-            }
-            let raw = self.object(ObjectKind::Tree, found.1)?;
-            let mut next = None;
-            for entry in entries(&raw) {
-                let entry = entry?;
-                if entry.name == name.as_bytes() {
-                    next = Some((entry.folder, entry.id));
-                    break;
-                }
-            }
-            let Some(next) = next else { return Ok(None) };
-            found = next;
-        }
-        Ok(Some(found))
-    }
-
-    fn walk(&self, folder: &str, id: ObjectId, files: &mut Vec<(String, ObjectId)>) -> Result<()> {
-        let raw = self.object(ObjectKind::Tree, id)?;
-        for entry in entries(&raw) {
-            let entry = entry?;
-            let name = String::from_utf8_lossy(entry.name);
-            let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
-            if entry.folder {
-                self.walk(&path, entry.id, files)?;
-            } else {
-                files.push((path, entry.id));
-            }
-        }
-        Ok(())
     }
 }

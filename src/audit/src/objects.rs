@@ -1,12 +1,10 @@
 //! Reading objects: one small trait, so that the crash tests can put another store behind the log.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Mutex;
 
+use crate::batch::{Answer, Batch};
 use crate::error::{Error, Result};
-use crate::git::{git, start_error};
 use crate::id::ObjectId;
 
 /// From this many objects on one `git cat-file --batch` is faster than single reads.
@@ -118,52 +116,27 @@ impl Objects for GitObjects {
 
     fn read_blobs(&self, ids: &[ObjectId]) -> Result<Vec<Vec<u8>>> {
         if ids.len() >= BULK {
-            return cat_file(&self.path, ids);
+            return bulk(&self.path, ids);
         }
         let missing = |id: &ObjectId| Error::Damaged(format!("the file {id} is missing"));
         ids.iter().map(|id| self.one(ObjectKind::Blob, *id)?.ok_or_else(|| missing(id))).collect()
     }
 }
 
-/// Many blobs through `git cat-file --batch`; every content is checked against its id.
-fn cat_file(repository: &Path, ids: &[ObjectId]) -> Result<Vec<Vec<u8>>> {
-    let name = "cat-file";
-    let mut child = git(repository)
-        .args([name, "--batch", "--buffer"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| start_error(name, &error))?;
-    let broken = |what: &str| Error::Git { command: name.to_owned(), message: what.to_owned() };
-    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(broken("its pipes are missing"));
-    };
-    let request: String = ids.iter().map(|id| format!("{id}\n")).collect();
-    // A thread of its own: git answers before it has read all, and both pipes are bounded.
-    let writer = std::thread::spawn(move || stdin.write_all(request.as_bytes()));
-    let mut answers = BufReader::with_capacity(1 << 18, stdout);
+/// Many blobs at once; every content is checked against its id.
+fn bulk(repository: &Path, ids: &[ObjectId]) -> Result<Vec<Vec<u8>>> {
+    let mut batch = Batch::start(repository, ids.to_vec())?;
     let mut contents = Vec::with_capacity(ids.len());
-    for id in ids {
-        let mut line = String::new();
-        answers.read_line(&mut line).map_err(|error| broken(&error.to_string()))?;
-        let mut words = line.split_ascii_whitespace();
-        let size = match (words.next(), words.next(), words.next().map(str::parse::<usize>)) {
-            (Some(_), Some("blob"), Some(Ok(size))) => size,
-            _ => return Err(Error::Damaged(format!("the file {id} is missing"))),
-        };
-        let mut content = vec![0; size + 1];
-        answers.read_exact(&mut content).map_err(|error| broken(&error.to_string()))?;
-        content.pop();
-        if ObjectId::of(ObjectKind::Blob, &content) != *id {
-            return Err(Error::Damaged(format!("the file {id} is not what its id says")));
+    while let Some((id, answer)) = batch.next()? {
+        match answer {
+            Answer::Object(kind, content)
+                if kind == ObjectKind::Blob.name() && ObjectId::of(ObjectKind::Blob, &content) == id =>
+            {
+                contents.push(content);
+            }
+            _ => return Err(Error::Damaged(format!("the file {id} is missing or not what its id says"))),
         }
-        contents.push(content);
     }
-    drop(answers);
-    // All answers are there and checked; how the child ends adds nothing.
-    let _ = writer.join();
-    let _ = child.wait();
     Ok(contents)
 }
 

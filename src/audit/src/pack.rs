@@ -129,6 +129,10 @@ impl PackBuffer {
         Ok(kind)
     }
 
+    pub(crate) fn contains(&self, id: &ObjectId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
     /// Kind and content of an object that is in the buffer.
     pub(crate) fn object(&self, id: &ObjectId) -> Option<Result<(ObjectKind, Vec<u8>)>> {
         let number = *self.by_id.get(id)?;

@@ -178,21 +178,24 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether records of this kind may change any file.
+    pub(crate) fn may_change_files(self) -> bool {
+        !matches!(
+            self,
+            Kind::Volume
+                | Kind::Break
+                | Kind::Intent
+                | Kind::Outcome(OutcomeResult::NotAttempted)
+                | Kind::Refused
+                | Kind::Checkpoint
+        )
+    }
+
     /// Whether a record of this kind may change this file. What only announces or marks changes nothing; only what
     /// was seen on a target changes `live/`.
     pub(crate) fn may_change(self, path: &TreePath) -> bool {
-        match self {
-            Kind::Volume
-            | Kind::Break
-            | Kind::Intent
-            | Kind::Outcome(OutcomeResult::NotAttempted)
-            | Kind::Refused
-            | Kind::Checkpoint => false,
-            Kind::Evidence | Kind::Rules | Kind::Trust | Kind::BreakGlass => !path.is_live(),
-            Kind::Genesis | Kind::Adopt | Kind::Outcome(_) | Kind::Settled | Kind::Drift | Kind::Erasure => {
-                true
-            }
-        }
+        let live_too = !matches!(self, Kind::Evidence | Kind::Rules | Kind::Trust | Kind::BreakGlass);
+        self.may_change_files() && (live_too || !path.is_live())
     }
 }
 

@@ -1,9 +1,11 @@
 //! The audit log, tested with git itself.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails by panicking")]
 
+mod indexing;
 mod killed;
 mod kit;
 mod publishing;
 mod reading;
 mod recording;
 mod recovering;
+mod verifying;
