@@ -7,6 +7,7 @@
 pub mod access;
 pub mod condition;
 pub mod digest;
+pub mod diff;
 pub mod document;
 pub mod evidence;
 pub mod facts;

@@ -16,8 +16,8 @@ pub struct Link {
     /// What provost itself granted, or was told to adopt. It stays here when somebody takes it away by hand, which is
     /// how a lost grant is told from one that never was.
     pub ours: Set<Key>,
-    /// Whether provost itself disabled it; only such an account is enabled again.
-    pub disabled: bool,
+    /// When provost itself disabled it; only such an account is enabled again.
+    pub disabled: Option<Timestamp>,
     /// Whether its sessions were ended since it was last enabled.
     pub sessions_ended: bool,
     /// Whether what it owns was given to the successor.
@@ -57,7 +57,7 @@ impl Link {
             anchor,
             origin,
             ours: Set::empty(),
-            disabled: false,
+            disabled: None,
             sessions_ended: false,
             transferred: false,
             gone: false,

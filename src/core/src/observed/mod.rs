@@ -223,7 +223,7 @@ impl Observed {
         if let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner)) {
             link.gone = after.is_none();
             if after.is_some_and(|seen| seen.state == provost_sdk::State::Enabled) {
-                link.disabled = false;
+                link.disabled = None;
                 link.sessions_ended = false;
             }
         }

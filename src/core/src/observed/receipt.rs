@@ -54,9 +54,9 @@ impl Observed {
         match operation {
             Operation::Grant { entitlement, .. } => link.ours = link.ours.with(key(&entitlement.key())),
             Operation::Revoke { entitlement, .. } => link.ours = link.ours.without(key(&entitlement.key())),
-            Operation::Disable { .. } => link.disabled = true,
+            Operation::Disable { .. } => link.disabled = Some(at),
             Operation::Enable { .. } => {
-                link.disabled = false;
+                link.disabled = None;
                 link.sessions_ended = false;
             }
             Operation::EndSessions { .. } => link.sessions_ended = true,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use provost_sdk::{Capabilities, State, Value};
@@ -70,9 +71,9 @@ pub struct LinkRecord {
     /// What provost itself granted or adopted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ours: Vec<HeldRecord>,
-    /// Whether provost itself disabled it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub disabled: bool,
+    /// When provost itself disabled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Timestamp>,
     /// Whether its sessions were ended since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sessions_ended: bool,

@@ -9,7 +9,7 @@ use crate::Sym;
 use crate::digest::Digest;
 use crate::document::Authority;
 use crate::observed::Incomplete;
-use crate::set::{Key, Set};
+use crate::set::{Key, Set, Spec};
 
 /// The ordered operations that close the difference, and what was left out of them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,12 @@ pub struct Planned {
     /// The places in the plan of what must have succeeded before, all smaller than its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<usize>,
+    /// What it gives, as documents name it.
+    #[serde(skip)]
+    pub grants: Option<Spec>,
+    /// Who newly holds what a whole list gives: identity and profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gains: Vec<(Sym, Sym)>,
     /// Its name: over target, place, identity, profile and operation.
     pub digest: Digest,
 }
@@ -228,11 +234,13 @@ pub enum Why {
         /// Why.
         cause: Sym,
     },
-    /// It needs agreement that is not there.
-    #[error("it waits for agreement of tier {}", tier_word(*.tier))]
+    /// It is asked for and not in force: above tier low it needs agreement.
+    #[error("it waits, and is of tier {}: {lacks}", tier_word(*.tier))]
     Waiting {
         /// Of which tier.
         tier: Risk,
+        /// What it lacks.
+        lacks: String,
     },
     /// Drift that the document wants reported only.
     #[error("it is drift, and drift is only reported here")]
@@ -318,12 +326,18 @@ impl Planned {
 
     /// Whether it can give power: what adds waits where what takes away goes on.
     pub fn adds(&self) -> bool {
-        adds(&self.operation)
+        match self.operation {
+            Operation::Replace { .. } => !self.gains.is_empty(),
+            _ => adds(&self.operation),
+        }
     }
 
     /// Whether it can only lessen what somebody can do.
     pub fn takes_away(&self) -> bool {
-        self.operation.verb().takes_away()
+        match self.operation {
+            Operation::Replace { .. } => self.gains.is_empty(),
+            _ => self.operation.verb().takes_away(),
+        }
     }
 
     /// The operation, once the account that it waits for is there.

@@ -1,0 +1,71 @@
+//! What ought to be, answered from the documents that count and from access.
+
+use crate::Sym;
+use crate::access::{Access, Lifecycle, Login, Waiting, Wanted, risk};
+use crate::document::ServiceCredential;
+use crate::evidence::Power;
+use crate::facts::Facts;
+use crate::snapshot::Snapshot;
+use provost_sdk::Risk;
+
+use super::desired::Desired;
+
+/// The documents, and who has what by them.
+#[derive(Clone, Copy)]
+pub struct Resolved<'a> {
+    /// The documents that count.
+    pub snapshot: &'a Snapshot,
+    /// Who has what.
+    pub access: &'a Access,
+    /// What is known of the targets beyond their documents.
+    pub facts: &'a Facts,
+}
+
+impl Desired for Resolved<'_> {
+    fn pairs(&self) -> Vec<(Sym, Sym)> {
+        let of = |identity| self.access.targets_of(identity).map(move |target| (identity, target));
+        self.access.identities().flat_map(of).collect()
+    }
+
+    fn targets_of(&self, identity: Sym) -> Vec<Sym> {
+        self.access.targets_of(identity).collect()
+    }
+
+    fn lifecycle(&self, identity: Sym) -> Lifecycle {
+        self.access.lifecycle(identity)
+    }
+
+    fn is_written(&self, identity: Sym) -> bool {
+        self.snapshot.identity(identity).is_some() && !self.snapshot.vanished().contains(&identity)
+    }
+
+    fn is_person(&self, identity: Sym) -> bool {
+        self.snapshot.person(identity).is_some()
+    }
+
+    fn wanted(&self, identity: Sym, target: Sym) -> &[Wanted] {
+        self.access.wanted(identity, target)
+    }
+
+    fn login(&self, identity: Sym, target: Sym, profile: Sym) -> Result<Login, String> {
+        self.access
+            .login(self.snapshot, identity, target, profile)
+            .map_err(|problem| problem.message.clone())
+    }
+
+    fn credentials(&self, identity: Sym) -> &[ServiceCredential] {
+        self.snapshot.service(identity).map_or(&[], |service| &service.credentials)
+    }
+
+    fn risk(&self, power: Power) -> Risk {
+        risk(self.snapshot, self.facts, power)
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        self.access.waiting().copied().collect()
+    }
+
+    fn waiting_of(&self, identity: Sym) -> Vec<Waiting> {
+        self.access.waiting_of(identity).to_vec()
+    }
+}
