@@ -120,7 +120,8 @@ pub fn diff(
             .map(|key| Difference::Lacks { key, lost: ours.contains(key) }),
     );
     differences.extend(held);
-    let keys: Set<Key> = to.iter().filter(|key| entitlements.contains(*key) && !ours.contains(*key)).collect();
+    let keys: Set<Key> =
+        to.iter().filter(|key| entitlements.contains(*key) && !ours.contains(*key)).collect();
     if !keys.is_empty() {
         differences.push(Difference::Unclaimed { keys });
     }
@@ -188,7 +189,8 @@ mod tests {
     #[test]
     fn a_lost_grant_is_told_from_one_that_never_was_and_an_addition_from_what_is_ours() {
         let key = |anchor: &str| Key { kind: "team".into(), anchor: anchor.into(), role: None };
-        let link = Link { ours: Set::new([key("lost"), key("old")]), ..Link::new("1".into(), Origin::Created) };
+        let link =
+            Link { ours: Set::new([key("lost"), key("old")]), ..Link::new("1".into(), Origin::Created) };
         let account =
             Seen { entitlements: Set::new([key("old"), key("hand"), key("found")]), ..seen("ada", "") };
         let entitlements = Set::new([key("lost"), key("new"), key("found")]);

@@ -5,10 +5,84 @@
 
 use serde::{Deserialize, Serialize};
 
-use provost_sdk::Risk;
+use jiff::Timestamp;
+use provost_sdk::{Operation, Risk};
 
 use crate::Sym;
-use crate::guard::Figure;
+use crate::evidence::{Evidence, Power};
+use crate::guard::{Figure, History, Limits, tripped};
+use crate::lint::{last_admins, lint};
+use crate::plan::{Plan, Planned, World};
+
+/// Decides over each operation of a plan, in the order of the plan.
+///
+/// A guard refuses before anything waits; what depends on an operation that does not proceed waits for it.
+pub fn gate(
+    plan: &Plan,
+    world: &World<'_>,
+    evidence: &Evidence,
+    limits: &Limits,
+    history: &History,
+) -> Vec<Decision> {
+    let mut decisions: Vec<Decision> = plan
+        .operations
+        .iter()
+        .map(|planned| match missing(planned, evidence, world.now) {
+            None => Decision::Proceed,
+            Some(tier) => Decision::Wait { reason: WaitsFor::Evidence { tier } },
+        })
+        .collect();
+    for (place, figure) in tripped(plan, limits, history, world.now) {
+        decisions[place] = Decision::Refuse { guard: Guard::Limit { figure } };
+    }
+    for last in last_admins(plan, world) {
+        let holders = u32::try_from(last.holders).unwrap_or(u32::MAX);
+        for place in last.places {
+            let entitlement = last.entitlement.to_string();
+            decisions[place] = Decision::Refuse { guard: Guard::LastAdmin { entitlement, holders } };
+        }
+    }
+    for finding in lint(plan, world) {
+        let (rule, message) = (Sym::new(finding.rule), finding.message);
+        decisions[finding.place] = Decision::Refuse { guard: Guard::Check { rule, message } };
+    }
+    for place in 0..decisions.len() {
+        if decisions[place] != Decision::Proceed {
+            continue;
+        }
+        // What must come before has a smaller place, so its decision is final here.
+        let blocked =
+            plan.operations[place].after.iter().find(|before| decisions[**before] != Decision::Proceed);
+        if let Some(before) = blocked {
+            decisions[place] = Decision::Wait { reason: WaitsFor::Operation { place: *before } };
+        }
+    }
+    decisions
+}
+
+/// The tier of the agreement that an operation lacks. What only takes away, and what is low, needs none; access counts a
+/// grant as in force only with its evidence, and here it is asked again.
+fn missing(planned: &Planned, evidence: &Evidence, now: Timestamp) -> Option<Risk> {
+    let Planned { target, identity, profile, operation, tier, grants, gains, .. } = planned;
+    if planned.takes_away() || *tier == Risk::Low {
+        return None;
+    }
+    let covers = |identity: Sym, profile: Sym, entitlement| {
+        evidence.covers(identity, Power { target: *target, profile, entitlement }, *tier, now)
+    };
+    let covered = match (operation, identity) {
+        (Operation::Create(_) | Operation::Enable { .. }, Some(identity)) => {
+            covers(*identity, *profile, None)
+        }
+        (Operation::Grant { .. }, Some(identity)) => grants.is_some() && covers(*identity, *profile, *grants),
+        (Operation::Replace { .. }, _) => {
+            gains.iter().all(|(identity, profile)| grants.is_some() && covers(*identity, *profile, *grants))
+        }
+        // Agreement to a name, an address or a credential has no form yet: above tier low it waits.
+        _ => false,
+    };
+    (!covered).then_some(*tier)
+}
 
 /// What becomes of one operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use provost_sdk::Operation;
 
 use crate::Sym;
-use crate::document::{GuardLimit, Guards};
-use crate::plan::{Class, Plan, Planned};
+use crate::document::{GuardLimit, GuardPolicy, Guards};
+use crate::observed::Shrink;
+use crate::plan::{Class, Plan, Planned, TargetView};
 use crate::when::Length;
 
 /// A part of a plan that one limit is over, or one that is done already.
@@ -197,6 +198,39 @@ fn allowed(limit: GuardLimit, population: u32) -> Option<u32> {
 }
 
 impl Limits {
+    /// The limits in force: a target's own, else those of the policy for all targets, else the built-in ones.
+    /// `identities` is how many people and services are active.
+    pub fn in_force(
+        targets: &BTreeMap<Sym, TargetView<'_>>,
+        policy: Option<&GuardPolicy>,
+        identities: usize,
+    ) -> Limits {
+        let mut limits = Limits {
+            people: policy.and_then(|policy| policy.people).unwrap_or_default(),
+            identities,
+            ..Limits::default()
+        };
+        for (target, view) in targets {
+            let of_all = policy.and_then(|policy| policy.targets);
+            limits.targets.insert(*target, view.document.guards.or(of_all).unwrap_or_default());
+            let tally = view.observed.tally();
+            limits.populations.insert((*target, Sym::new(ACCOUNTS)), tally.accounts);
+            limits.populations.extend(tally.kinds().map(|(kind, count)| ((*target, kind), count)));
+        }
+        limits
+    }
+
+    /// How much a read of a target may have shrunk: the target's own share over removals, where it has one.
+    pub fn shrink(&self, target: Sym) -> Shrink {
+        let standard = Shrink::default();
+        let own = self.targets.get(&target).and_then(|guards| guards.removals);
+        let Some(GuardLimit { percent, count: _, window: _, minimum }) = own else { return standard };
+        Shrink {
+            percent: percent.unwrap_or(standard.percent),
+            minimum: minimum.map_or(standard.minimum, |minimum| minimum as usize),
+        }
+    }
+
     fn of(&self, part: Part) -> Option<GuardLimit> {
         let guards = match part.target {
             Some(target) => self.targets.get(&target).copied().unwrap_or_default(),

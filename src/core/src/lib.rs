@@ -6,13 +6,14 @@
 
 pub mod access;
 pub mod condition;
-pub mod digest;
 pub mod diff;
+pub mod digest;
 pub mod document;
 pub mod evidence;
 pub mod facts;
 pub mod gate;
 pub mod guard;
+pub mod lint;
 pub mod observed;
 pub mod pattern;
 pub mod plan;

@@ -72,7 +72,8 @@ impl Birthright {
     /// The roles whose condition is met, in order, each condition asked anew.
     pub(super) fn met(&self, asked: Asked<'_>) -> Vec<Sym> {
         let conditions = self.conditions.iter();
-        let met = conditions.filter(|(_, (_, condition))| condition.as_ref().is_some_and(|one| one.is_met(asked)));
+        let met =
+            conditions.filter(|(_, (_, condition))| condition.as_ref().is_some_and(|one| one.is_met(asked)));
         let mut roles: Vec<Sym> = met.map(|(role, _)| *role).collect();
         roles.sort_unstable();
         roles
@@ -105,7 +106,9 @@ impl Birthright {
 
 impl Group {
     fn new(fields: Vec<Field>, members: &[(Sym, &Condition)]) -> Group {
-        let place = |field: &Field| fields.iter().position(|known| known == field).and_then(|at| u16::try_from(at).ok());
+        let place = |field: &Field| {
+            fields.iter().position(|known| known == field).and_then(|at| u16::try_from(at).ok())
+        };
         let members = members
             .iter()
             .map(|(role, condition)| Member {

@@ -72,7 +72,8 @@ impl Profiles {
             let wrong = |why: &str| {
                 let file = snapshot.version(Kind::Target, target).map_or(target, |version| version.path);
                 let at = FieldPath::field("accounts").key(profile.as_str()).key(attribute.as_str());
-                let message = format!("The account of {identity} on {target} cannot be given its {attribute}: {why}");
+                let message =
+                    format!("The account of {identity} on {target} cannot be given its {attribute}: {why}");
                 Box::new(Problem::error(file, at, "template", message))
             };
             let value = match template {

@@ -202,9 +202,7 @@ impl Access {
         let holding: Vec<bool> = self
             .outcomes
             .iter()
-            .map(|outcome| {
-                outcome.iter().any(|(known, wanted)| *known == target && wanted.iter().any(holds))
-            })
+            .map(|outcome| outcome.iter().any(|(known, wanted)| *known == target && wanted.iter().any(holds)))
             .collect();
         let mut who: Vec<Sym> = self
             .entries
@@ -238,7 +236,8 @@ impl Access {
     }
 
     fn outcome(&self, identity: Sym) -> &[(Sym, Box<[Wanted]>)] {
-        let outcome = self.entries.get(&identity).and_then(|entry| self.outcomes.get_index(entry.outcome as usize));
+        let outcome =
+            self.entries.get(&identity).and_then(|entry| self.outcomes.get_index(entry.outcome as usize));
         outcome.map_or(&[], |outcome| outcome)
     }
 
@@ -362,7 +361,9 @@ impl Rules {
             if grant.weight.risk != Risk::Low || grant.weight.lack.is_some() {
                 return None;
             }
-            if grant.weight.separated && separated.replace(grant.power).is_some_and(|other| other != grant.power) {
+            if grant.weight.separated
+                && separated.replace(grant.power).is_some_and(|other| other != grant.power)
+            {
                 return None;
             }
             powers.push(grant.power);
@@ -402,12 +403,15 @@ fn problem(snapshot: &Snapshot, conflict: &Conflict) -> Problem {
     let version = version.or_else(|| snapshot.version(Kind::Service, conflict.identity));
     let file = version.map_or(conflict.identity, |version| version.path);
     let Conflict { identity, separation, first, second, owners, since } = conflict;
-    let owner = owners.iter().find(|owner| {
-        snapshot.person(**owner).is_some_and(|person| person.status == Status::Active)
-    });
-    let message = format!("{identity} holds both {first} and {second} since {since}, which {separation} forbids");
+    let owner = owners
+        .iter()
+        .find(|owner| snapshot.person(**owner).is_some_and(|person| person.status == Status::Active));
+    let message =
+        format!("{identity} holds both {first} and {second} since {since}, which {separation} forbids");
     let hint = match owner {
-        Some(owner) => format!("{owner} decides: take one away, or write an exception with an end into {separation}"),
+        Some(owner) => {
+            format!("{owner} decides: take one away, or write an exception with an end into {separation}")
+        }
         None => format!("take one away, or write an exception with an end into {separation}"),
     };
     Problem::warning(file, FieldPath::root(), "separation", message).with_hint(hint)

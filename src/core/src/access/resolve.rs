@@ -80,8 +80,10 @@ pub(super) fn resolve(
     claims.sort_unstable_by_key(|claim| (claim.power.key(), claim.source));
     let active = matches!(lifecycle, Lifecycle::Active | Lifecycle::Suspended);
     let judge = Judge { identity: identity.id(), lifecycle, active, evidence, now };
-    let mut verdicts: Vec<Verdict> =
-        claims.chunk_by(|left, right| left.power == right.power).map(|ways| judge.power(ways, &mut next)).collect();
+    let mut verdicts: Vec<Verdict> = claims
+        .chunk_by(|left, right| left.power == right.power)
+        .map(|ways| judge.power(ways, &mut next))
+        .collect();
     let conflicts = separate(&judge, zone, rules, &mut verdicts, &mut next);
     Resolved { lifecycle, claims, verdicts, conflicts, next }
 }
@@ -225,7 +227,9 @@ impl Judge<'_> {
             return GrantState::NotActive;
         }
         match lack {
-            Some((why, _)) if windows().any(|window| window.contains(self.now)) => GrantState::Waiting { why },
+            Some((why, _)) if windows().any(|window| window.contains(self.now)) => {
+                GrantState::Waiting { why }
+            }
             _ => match windows().map(|window| window.from).filter(|from| *from > self.now).min() {
                 Some(from) => GrantState::NotYet { from },
                 None => windows()

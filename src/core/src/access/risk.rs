@@ -95,7 +95,9 @@ impl<'a> Scale<'a> {
             .target
             .entitlements
             .iter()
-            .filter(|policy| policy.kind == spec.kind && policy.role.is_none_or(|role| Some(role) == spec.role))
+            .filter(|policy| {
+                policy.kind == spec.kind && policy.role.is_none_or(|role| Some(role) == spec.role)
+            })
             .filter(|policy| pattern::matches(policy.name.as_str(), spec.name.as_str(), compared))
             .filter_map(|policy| policy.risk)
             .max();

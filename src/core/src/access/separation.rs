@@ -99,7 +99,9 @@ impl Separations {
             match found.first() {
                 Some((rule, earlier)) if !stands => {
                     let separation = rule.document.id;
-                    separated.wait.push((later.power, Lack::Separation { separation, beside: earlier.power }));
+                    separated
+                        .wait
+                        .push((later.power, Lack::Separation { separation, beside: earlier.power }));
                     continue;
                 }
                 _ => separated.conflicts.extend(found.iter().map(|(rule, earlier)| Conflict {
@@ -127,7 +129,10 @@ impl Rule {
     fn sides(&self, power: Power) -> impl Iterator<Item = usize> + '_ {
         let sides = self.document.sides.iter().zip(&self.comparisons).enumerate();
         sides.filter_map(move |(number, (side, comparisons))| {
-            side.iter().zip(comparisons).any(|(grant, compared)| covers(grant, *compared, power)).then_some(number)
+            side.iter()
+                .zip(comparisons)
+                .any(|(grant, compared)| covers(grant, *compared, power))
+                .then_some(number)
         })
     }
 

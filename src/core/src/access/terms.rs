@@ -37,11 +37,8 @@ pub(super) fn posts<'a>(identity: Identity<'a>, zone: &TimeZone) -> Vec<(Asked<'
 
 /// Who is asked for each employment, whenever it is; the short form of a document is one.
 pub(super) fn asked<'a>(person: &'a Person) -> impl Iterator<Item = Asked<'a>> {
-    let short = Post {
-        employment: person.employment,
-        department: person.department,
-        manager: person.manager,
-    };
+    let short =
+        Post { employment: person.employment, department: person.department, manager: person.manager };
     let long = person.employments.iter().map(Post::from);
     let short = person.employments.is_empty().then_some(short);
     long.chain(short).map(move |post| Asked::Person(person, Some(post)))
@@ -72,7 +69,10 @@ pub(super) fn lifecycle(
     };
     if identity.status() == Status::Departed {
         let since = Some(life.until).filter(|end| *end <= now);
-        return (Lifecycle::Left { since, successor }, Some(life.until).filter(|end| *end > now && *end < Timestamp::MAX));
+        return (
+            Lifecycle::Left { since, successor },
+            Some(life.until).filter(|end| *end > now && *end < Timestamp::MAX),
+        );
     }
     let windows: Vec<Window> = posts(identity, zone).into_iter().map(|(_, window)| window).collect();
     let edges = windows.iter().flat_map(|window| [window.from, window.until]).chain([life.from, life.until]);

@@ -40,7 +40,13 @@ impl Access {
                 self.learn_direct(snapshot, facts, identity);
             }
             let all = dirty.identities.contains(&id);
-            self.again(evidence, zones, (id, identity), |target| all || dirty.targets.contains(&target), &mut changed);
+            self.again(
+                evidence,
+                zones,
+                (id, identity),
+                |target| all || dirty.targets.contains(&target),
+                &mut changed,
+            );
         }
         changed
     }
@@ -133,9 +139,10 @@ impl Access {
             .map(|roles| roles.iter().any(|role| self.rules.is_touched(*role, difference)))
             .collect();
         let holders = self.entries.iter().filter(|(_, entry)| lists[entry.list as usize]).map(|(id, _)| *id);
-        let direct = self.direct.iter().filter(|(_, targets)| {
-            targets.iter().any(|target| difference.targets.contains(target))
-        });
+        let direct = self
+            .direct
+            .iter()
+            .filter(|(_, targets)| targets.iter().any(|target| difference.targets.contains(target)));
         holders.chain(direct.map(|(id, _)| *id)).collect()
     }
 }

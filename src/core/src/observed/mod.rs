@@ -27,6 +27,8 @@ pub use names::{Named, Names, Resolved};
 pub use record::{AccountRecord, EntitlementRecord, HeldRecord, LinkRecord};
 
 use crate::Sym;
+use crate::facts::TargetFacts;
+use crate::set::{Key, Spec};
 use crate::tally::Tally;
 use usernames::Usernames;
 
@@ -168,6 +170,21 @@ impl Observed {
     /// Whose account it is, and in which profile.
     pub fn owner(&self, anchor: Sym) -> Option<(Sym, Sym)> {
         self.linked.get(&anchor).copied()
+    }
+
+    /// What access has to know of it.
+    pub fn facts(&self) -> TargetFacts {
+        let spec = |key: &Key| self.names.spec(*key);
+        TargetFacts {
+            capabilities: self.capabilities.clone(),
+            nesting: self.names.nesting().iter().map(|(inner, outer)| (spec(inner), spec(outer))).collect(),
+            administrative: self
+                .names
+                .iter()
+                .filter(|(_, _, named)| named.administrative)
+                .map(|(kind, _, named)| Spec { kind, name: named.name, role: None })
+                .collect(),
+        }
     }
 
     /// Counts of what is there.

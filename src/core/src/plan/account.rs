@@ -78,8 +78,7 @@ impl Subject<'_, '_> {
     fn entitlements_only(&self, place: Place<'_>, specs: Set<Spec>, drafts: &mut Drafts) {
         let Some(account) = place.account else { return };
         let entitled = self.site.entitled(specs);
-        let wanted =
-            diff::Target { username: account.username, enforced: &[], entitlements: entitled.keys };
+        let wanted = diff::Target { username: account.username, enforced: &[], entitlements: entitled.keys };
         let differences = diff(Some(wanted), place.link, place.account, self.site.capabilities);
         self.report_not_here(place, &entitled, drafts);
         self.close(place, None, &entitled, &differences, drafts);
@@ -369,7 +368,8 @@ impl Subject<'_, '_> {
             return;
         }
         let operation = Operation::Rename { account: self.reference(place), to: to.to_string() };
-        let draft = Draft { class: Class::Change, ..self.draft(place, operation, self.power(place, entitled)) };
+        let draft =
+            Draft { class: Class::Change, ..self.draft(place, operation, self.power(place, entitled)) };
         self.site.put(draft, drafts);
     }
 
@@ -393,9 +393,10 @@ impl Subject<'_, '_> {
     /// The highest risk of what the account is seen to hold and of what its identity is to have there.
     fn power(&self, place: Place<'_>, entitled: &Entitled) -> Risk {
         let held = place.account.map(|account| account.entitlements).unwrap_or_default();
-        let risks = held.iter().chain(entitled.keys.iter()).map(|key| {
-            self.site.risk(place.profile, Some(key), entitled.specs.get(&key).copied())
-        });
+        let risks = held
+            .iter()
+            .chain(entitled.keys.iter())
+            .map(|key| self.site.risk(place.profile, Some(key), entitled.specs.get(&key).copied()));
         risks.max().unwrap_or_default()
     }
 
@@ -421,7 +422,13 @@ impl Subject<'_, '_> {
         }
     }
 
-    pub(super) fn not_planned(&self, place: Place<'_>, verb: Option<Verb>, spec: Option<Spec>, why: Why) -> NotPlanned {
+    pub(super) fn not_planned(
+        &self,
+        place: Place<'_>,
+        verb: Option<Verb>,
+        spec: Option<Spec>,
+        why: Why,
+    ) -> NotPlanned {
         NotPlanned {
             target: self.site.target,
             identity: Some(self.identity),
@@ -469,6 +476,9 @@ impl Subject<'_, '_> {
         let lacking = declared.attributes.iter().find(|attribute| {
             attribute.required && !fields.iter().any(|field| field.name == *attribute.name.as_str())
         })?;
-        Some(format!("an account needs the attribute `{}`, and the profile has no value for it", lacking.name))
+        Some(format!(
+            "an account needs the attribute `{}`, and the profile has no value for it",
+            lacking.name
+        ))
     }
 }

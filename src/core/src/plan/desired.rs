@@ -90,10 +90,6 @@ impl Scope {
     pub(super) fn has_target(&self, target: Sym) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.contains(&target))
     }
-
-    pub(super) fn has_identity(&self, identity: Sym) -> bool {
-        self.identities.as_ref().is_none_or(|identities| identities.contains(&identity))
-    }
 }
 
 /// How long after the last read something may be concluded from absence: three whole reads may fail before the view

@@ -36,7 +36,13 @@ impl Subject<'_, '_> {
     }
 
     /// Gives what a leaver owns to the successor; whether nothing is left to give.
-    pub(super) fn transfer(&self, place: Place<'_>, link: &Link, successor: Option<Sym>, drafts: &mut Drafts) -> bool {
+    pub(super) fn transfer(
+        &self,
+        place: Place<'_>,
+        link: &Link,
+        successor: Option<Sym>,
+        drafts: &mut Drafts,
+    ) -> bool {
         let site = self.site;
         let asked = site.leaver.owned == OwnedPolicy::Transfer
             && !link.transferred
@@ -106,12 +112,17 @@ impl Subject<'_, '_> {
         self.revoke_credentials(place, link, &kinds, Queue::Revoke, Class::Removal, drafts);
         for credential in declared {
             let kind = credential.credential;
-            let latest = link.credentials.iter().filter(|issued| issued.kind == kind).max_by_key(|issued| issued.issued);
+            let latest = link
+                .credentials
+                .iter()
+                .filter(|issued| issued.kind == kind)
+                .max_by_key(|issued| issued.issued);
             let account = self.reference(place);
             let operation = match latest {
                 None => Operation::IssueCredential { account, kind: kind.to_string() },
                 Some(issued) => {
-                    let Some(due) = credential.rotate.and_then(|length| issued.issued.checked_add(length.0).ok())
+                    let Some(due) =
+                        credential.rotate.and_then(|length| issued.issued.checked_add(length.0).ok())
                     else {
                         continue;
                     };
@@ -129,7 +140,8 @@ impl Subject<'_, '_> {
                 continue;
             }
             let held = place.account.map(|account| account.entitlements).unwrap_or_default();
-            let tier = held.iter().map(|key| site.risk(place.profile, Some(key), None)).max().unwrap_or_default();
+            let tier =
+                held.iter().map(|key| site.risk(place.profile, Some(key), None)).max().unwrap_or_default();
             site.put(Draft { class: Class::Change, ..self.draft(place, operation, tier) }, drafts);
         }
     }

@@ -125,7 +125,11 @@ fn report_waiting(world: &World<'_>, scope: &Scope, drafts: &mut Drafts) {
             identity: Some(identity),
             profile: Some(profile),
             account: None,
-            verb: Some(if entitlement.is_some() { provost_sdk::Verb::Grant } else { provost_sdk::Verb::Create }),
+            verb: Some(if entitlement.is_some() {
+                provost_sdk::Verb::Grant
+            } else {
+                provost_sdk::Verb::Create
+            }),
             entitlement: entitlement.map(|spec| spec.to_string()),
             why: Why::Waiting { tier, lacks: why.to_string() },
         });

@@ -20,7 +20,11 @@ use crate::set::Spec;
 
 /// Puts drafts into order. What cannot be ordered because what must come first is not in the plan is left out, with
 /// the reason.
-pub(super) fn order(world: &World<'_>, mut drafts: Vec<Draft>, not_planned: &mut Vec<NotPlanned>) -> Vec<Planned> {
+pub(super) fn order(
+    world: &World<'_>,
+    mut drafts: Vec<Draft>,
+    not_planned: &mut Vec<NotPlanned>,
+) -> Vec<Planned> {
     let depths = depths(world);
     loop {
         sort(&mut drafts, &depths);
@@ -187,13 +191,7 @@ fn excluded(world: &World<'_>, identity: Sym, grant: &GrantSpec) -> Vec<Held> {
     held
 }
 
-fn sides(
-    world: &World<'_>,
-    separation: &Separation,
-    target: Sym,
-    profile: Sym,
-    spec: Spec,
-) -> Vec<usize> {
+fn sides(world: &World<'_>, separation: &Separation, target: Sym, profile: Sym, spec: Spec) -> Vec<usize> {
     let sides = separation.sides.iter().enumerate();
     sides
         .filter(|(_, grants)| grants.iter().any(|grant| covers(world, grant, target, profile, spec)))
@@ -222,7 +220,8 @@ impl Draft {
     fn takes(&self, held: &Held) -> bool {
         match &self.operation {
             Operation::Revoke { account, entitlement } => {
-                held.anchor == *account.anchor.as_str() && crate::observed::key(&entitlement.key()) == held.key
+                held.anchor == *account.anchor.as_str()
+                    && crate::observed::key(&entitlement.key()) == held.key
             }
             _ => false,
         }
@@ -238,7 +237,9 @@ fn comes_before(first: &Draft, second: &Draft) -> bool {
         return false;
     }
     match (first.operation.verb(), second.operation.verb()) {
-        (Verb::Create, _) => second.operation.account().is_some_and(|account| account.anchor.as_str() == UNBORN),
+        (Verb::Create, _) => {
+            second.operation.account().is_some_and(|account| account.anchor.as_str() == UNBORN)
+        }
         (Verb::Disable, Verb::EndSessions | Verb::Transfer | Verb::Delete) => true,
         (Verb::EndSessions | Verb::Revoke | Verb::RevokeCredential | Verb::Transfer, Verb::Delete) => true,
         _ => false,

@@ -48,9 +48,7 @@ impl Desired for Resolved<'_> {
     }
 
     fn login(&self, identity: Sym, target: Sym, profile: Sym) -> Result<Login, String> {
-        self.access
-            .login(self.snapshot, identity, target, profile)
-            .map_err(|problem| problem.message.clone())
+        self.access.login(self.snapshot, identity, target, profile).map_err(|problem| problem.message.clone())
     }
 
     fn credentials(&self, identity: Sym) -> &[ServiceCredential] {

@@ -275,9 +275,7 @@ impl<'a> Site<'a> {
         if let Some(known) = self.risks.borrow().get(&(profile, key, spec)) {
             return *known;
         }
-        let of = |entitlement| {
-            self.world.desired.risk(Power { target: self.target, profile, entitlement })
-        };
+        let of = |entitlement| self.world.desired.risk(Power { target: self.target, profile, entitlement });
         let mut risk = of(spec);
         if let Some(key) = key {
             let names = self.view.observed.names().borne(key.kind, key.anchor);
@@ -330,7 +328,9 @@ impl<'a> Site<'a> {
     /// Whether who controls the attribute controls the account.
     pub(super) fn gives_control(&self, kind: Sym, attribute: Sym) -> bool {
         self.capabilities.account_kind(kind.as_str()).is_some_and(|kind| {
-            kind.attributes.iter().any(|declared| attribute == *declared.name.as_str() && declared.gives_control)
+            kind.attributes
+                .iter()
+                .any(|declared| attribute == *declared.name.as_str() && declared.gives_control)
         })
     }
 }

@@ -66,8 +66,9 @@ pub(super) fn report_nesting(site: &Site<'_>, drafts: &mut Drafts) {
     };
     let found: BTreeSet<(Spec, Spec)> =
         names.nesting().iter().map(|(inner, outer)| (folded(*inner), folded(*outer))).collect();
-    let looked_at =
-        |edge: &&(Spec, Spec)| site.in_scope(edge.0.kind, edge.0.name) || site.in_scope(edge.1.kind, edge.1.name);
+    let looked_at = |edge: &&(Spec, Spec)| {
+        site.in_scope(edge.0.kind, edge.0.name) || site.in_scope(edge.1.kind, edge.1.name)
+    };
     for (inner, outer) in found.difference(&declared).filter(looked_at) {
         nesting(site, *inner, Why::UndeclaredNesting { outer: outer.to_string() }, drafts);
     }
@@ -98,8 +99,7 @@ fn take_away(site: &Site<'_>, anchor: Sym, seen: &Seen, key: Key, drafts: &mut D
         });
         return;
     }
-    let operation =
-        Operation::Revoke { account: seen.reference(anchor), entitlement: site.reference(key) };
+    let operation = Operation::Revoke { account: seen.reference(anchor), entitlement: site.reference(key) };
     site.put(draft(site, operation), drafts);
 }
 
