@@ -3,6 +3,9 @@
 //! Without filter and order a page is read straight from the table. Otherwise matches are found by index where the
 //! filter allows, by a scan that parses only the attributes it needs where not, and only the page itself is rendered.
 
+#[cfg(test)]
+mod law;
+
 use std::collections::HashMap;
 
 use rusqlite::Connection;

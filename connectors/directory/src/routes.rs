@@ -18,6 +18,7 @@ use axum::routing::{any, get, post};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tower::util::MapRequest;
 
 use crate::error::Refusal;
 use crate::schema::Kind;
@@ -65,13 +66,14 @@ pub fn router(directory: Arc<Directory>, settings: Settings) -> Router {
         .route("/ResourceTypes", get(discovery::resource_types))
         .route("/ResourceTypes/{id}", get(discovery::resource_type))
         .route("/Me", any(me));
-    Router::new()
+    let router = Router::new()
         .nest(BASE_PATH, endpoints)
         .fallback(no_endpoint)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(Arc::clone(&app), authenticate))
-        .with_state(app)
+        .with_state(app);
+    Router::new().fallback_service(MapRequest::new(router, normal_path))
 }
 
 impl App {
@@ -99,6 +101,20 @@ impl App {
             self.tokens.iter().fold(false, |known, token| bool::from(token.ct_eq(&given)) | known)
         })
     }
+}
+
+/// Clients join a base that ends with a slash to paths that begin with one, or end all paths with one.
+fn normal_path(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if !path.contains("//") && !path.ends_with('/') {
+        return request;
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    if let Ok(uri) = format!("/{}{query}", parts.join("/")).parse() {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn digest(token: &SecretString) -> [u8; 32] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
@@ -14,7 +14,6 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::App;
-use crate::BASE_PATH;
 use crate::error::Refusal;
 use crate::etag::{Condition, Tags};
 use crate::projection::Projection;
@@ -27,10 +26,9 @@ pub(super) struct Kinds(pub(super) Vec<Kind>);
 impl FromRequestParts<Arc<App>> for Kinds {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        let OriginalUri(uri) = OriginalUri::from_request_parts(parts, app).await?;
-        let endpoint =
-            uri.path().strip_prefix(BASE_PATH).unwrap_or_default().split('/').nth(1).unwrap_or_default();
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        // The router has taken the base off.
+        let endpoint = parts.uri.path().split('/').nth(1).unwrap_or_default();
         Ok(Self(Kind::from_endpoint(endpoint).map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind])))
     }
 }

@@ -1,6 +1,7 @@
 //! The server over real HTTP: what a client of it sees.
 
 mod bulk;
+mod concurrency;
 mod discovery;
 mod filters;
 mod groups;

@@ -47,6 +47,16 @@ async fn unknown_endpoints_and_methods_are_told_in_scim() {
 }
 
 #[tokio::test]
+async fn slashes_too_many_are_no_other_place() {
+    let server = Server::start().await;
+    let id = server.user("ada", json!({})).await;
+    for path in ["//Users", "/Users/", &format!("//Users//{id}/"), "/", "/?filter=userName%20pr"] {
+        server.get(path).await.ok();
+    }
+    server.post("//Users/", &json!({"schemas": [USER], "userName": "bob"})).await.created();
+}
+
+#[tokio::test]
 async fn bodies_are_bounded_and_must_be_json() {
     let server = Server::start().await;
     let send = async |content_type: Option<&str>, body: String| {
