@@ -283,15 +283,13 @@ fn elements(
     if chosen.is_empty() {
         chosen.push(all.len());
         all.push(Value::Object(described(filter, attribute)?));
-        // An element that is new and replaced keeps what its filter says of it.
-        return fill(container, Verb::Add, place, all, &chosen, value);
     }
-    fill(container, verb, place, all, &chosen, value)
+    fill(container, place, all, &chosen, value)
 }
 
+/// Puts `value` into the chosen elements; what it does not name stays (RFC 7644, section 3.5.2.3).
 fn fill(
     container: &mut Map<String, Value>,
-    verb: Verb,
     place: &Place,
     mut all: Vec<Value>,
     chosen: &[usize],
@@ -317,7 +315,7 @@ fn fill(
     for &at in chosen {
         match (&mut all[at], &new, sub) {
             (Value::Object(old), Value::Object(new), Some(sub)) => set(old, sub, new.get(sub.name).cloned()),
-            (Value::Object(old), Value::Object(new), None) if verb == Verb::Add => old.extend(new.clone()),
+            (Value::Object(old), Value::Object(new), None) => old.extend(new.clone()),
             (old, new, _) => *old = new.clone(),
         }
     }

@@ -90,9 +90,9 @@ fn operations_of_the_rfc() -> Result<(), Refusal> {
             with(json!({"emails": [{"value": "x"}]})),
         ),
         (
-            "replace of a chosen value replaces it whole",
+            "replace of a chosen value keeps its other sub-attributes",
             json!([{"op": "replace", "path": "emails[type eq \"work\"]", "value": {"value": "x", "type": "other"}}]),
-            with(json!({"emails": [{"value": "x", "type": "other"}, home()]})),
+            with(json!({"emails": [{"value": "x", "type": "other", "primary": true}, home()]})),
         ),
         (
             "replace of a sub-attribute of a chosen value",
