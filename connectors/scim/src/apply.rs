@@ -13,6 +13,7 @@ use crate::api::{Done, Outcome, Refusal, Server, at};
 use crate::held::{self, by_username, with_groups};
 use crate::map::{self, Edit, Path};
 use crate::members;
+use crate::page;
 use crate::resource::{USER, field, id, key, text};
 
 /// The writer of one target.
@@ -286,20 +287,28 @@ async fn delete(server: &Server, account: &AccountRef) -> Result<Receipt> {
         Outcome::Refused(refusal) if matches!(refusal.status, 404 | 410) => true,
         Outcome::Refused(refusal) => return Err(refusal.error),
     };
-    match held::user(server, &account.anchor).await.map_err(Error::in_doubt)? {
-        None => Ok(Receipt::changed(None)),
-        Some(after) if map::state(&after) == State::Disabled => {
-            tracing::warn!(account = %account.anchor, "the server keeps deleted accounts, disabled");
-            let account = Some(with_groups(server, &after).await.map_err(Error::in_doubt)?);
-            let changed = !gone && map::state(&before) != State::Disabled;
-            Ok(if changed { Receipt::changed(account) } else { Receipt::unchanged(account) })
-        }
-        Some(_) => {
-            let text = format!(
-                "The server answers with success, and the account {} is still there and enabled.",
-                account.username
-            );
-            Err(Error::new(ErrorKind::InvalidResponse, text).in_doubt())
-        }
+    let Some(after) = held::user(server, &account.anchor).await.map_err(Error::in_doubt)? else {
+        return Ok(Receipt::changed(None));
+    };
+    // A deleted account that is kept is disabled. One that was disabled before shows nothing new, but in the list.
+    let (was, is) = (map::state(&before), map::state(&after));
+    let kept = is == State::Disabled
+        && (gone || was == State::Enabled || !is_listed(server, &after).await.map_err(Error::in_doubt)?);
+    if !kept {
+        let text =
+            format!("The server answers with success, and the account {} is still there.", account.username);
+        return Err(Error::new(ErrorKind::InvalidResponse, text).in_doubt());
     }
+    tracing::warn!(account = %account.anchor, "the server keeps deleted accounts, disabled");
+    let after = Some(with_groups(server, &after).await.map_err(Error::in_doubt)?);
+    Ok(if gone { Receipt::unchanged(after) } else { Receipt::changed(after) })
+}
+
+/// Whether the list of users has this one.
+async fn is_listed(server: &Server, user: &Value) -> Result<bool> {
+    let wanted = id(user);
+    let mut listed = false;
+    let mut each = |user: Value| listed |= id(&user) == wanted;
+    let listing = page::read(server, &server.found().await?.users, &[], &mut each).await?;
+    Ok(listed || listing.partial.is_some())
 }

@@ -1,7 +1,9 @@
 //! What the server says about itself. All of it is optional in the field, and only a hint: what counts is what the
 //! server then does.
 
-use provost_sdk::{AccountKind, Attribute, Capabilities, Comparison, EntitlementKind, Result, Risk, Verb};
+use provost_sdk::{
+    AccountKind, Attribute, Capabilities, Comparison, EntitlementKind, ErrorKind, Result, Risk, Verb,
+};
 use serde_json::Value;
 
 use crate::api::{Outcome, Server};
@@ -106,13 +108,21 @@ async fn document(server: &Server, path: &str) -> Result<Value> {
     }
 }
 
-/// A list of documents; empty where the server has none, does not show it, or shows a part of it.
+/// A list of documents; empty where the server has none, does not show it, or shows a part of it again and again.
 async fn documents(server: &Server, path: &str) -> Result<Vec<Value>> {
-    match server.page(path, &[]).await {
-        Ok(Ok(page)) if page.total.is_none_or(|total| total <= page.resources.len()) => Ok(page.resources),
-        Err(error) if error.kind != provost_sdk::ErrorKind::InvalidResponse => Err(error),
-        _ => Ok(Vec::new()),
+    for _ in 0..3 {
+        match server.page(path, &[]).await {
+            Ok(Ok(page)) if page.total.is_none_or(|total| total <= page.resources.len()) => {
+                return Ok(page.resources);
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(refusal)) if refusal.status == 401 => return Err(refusal.error),
+            Ok(Err(_)) => break,
+            Err(error) if error.kind == ErrorKind::InvalidResponse => break,
+            Err(error) => return Err(error),
+        }
     }
+    Ok(Vec::new())
 }
 
 /// Whether a path is served at all.

@@ -119,11 +119,14 @@ async fn filtered_name(server: &Server, name: &str) -> Result<Option<Option<Valu
         Err(refusal) => return Err(refusal.error),
     };
     let ignored = page.resources.iter().any(|user| !is_called(user, name));
+    let short = page.total.is_some_and(|total| total > page.resources.len());
     if let Some(user) = choose(page.resources, name)? {
         return Ok(Some(Some(user)));
     }
-    if ignored {
+    if ignored && trusted.is_none() {
         server.learn(|learned| learned.name_filter = Some(false));
+    }
+    if ignored || short {
         return Ok(None);
     }
     // Many servers fold the case of ASCII only.
@@ -224,7 +227,6 @@ async fn groups_of(server: &Server, user: &Value, id: &str) -> Result<BTreeSet<S
         if let Some(held) = filtered(server, path, filter, id).await? {
             return Ok(held);
         }
-        server.learn(|learned| learned.member_filter = Some(MemberFilter::None));
     }
     let (groups, partial) = all_groups(server, &[]).await?;
     let held: BTreeSet<String> = groups.iter().filter(|group| has(group, id)).filter_map(self::id).collect();

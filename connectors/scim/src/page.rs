@@ -143,9 +143,19 @@ impl Reading<'_> {
                     return Err(Stop::Unsteady("a cursor came twice".to_owned()));
                 }
                 Some(next) => cursor = next,
-                None if total.is_none_or(|total| total == self.seen.len()) => return Ok(()),
+                None if total.is_none_or(|total| total == self.seen.len()) => return self.count().await,
                 None => return Err(self.short(total)),
             }
+        }
+    }
+
+    /// Asks for the total alone (`count=0`: RFC 7644, section 3.4.2.4), where the server tells it: a page that is the
+    /// answer to another question agrees with itself.
+    async fn count(&mut self) -> std::result::Result<(), Stop> {
+        let query = [self.query, &[("startIndex", "1"), ("count", "0")]].concat();
+        match self.server.page(self.path, &query).await.map_err(Stop::Failed)? {
+            Ok(Page { total: Some(total), .. }) if total != self.seen.len() => Err(self.short(Some(total))),
+            _ => Ok(()),
         }
     }
 
@@ -189,7 +199,7 @@ impl Reading<'_> {
             match total {
                 Some(total) if self.seen.len() > total => return Err(Stop::MoreThanTotal),
                 // One page alone is not believed: its total may be that of the page.
-                Some(total) if self.seen.len() == total && (overlapped || total == 1) => return Ok(()),
+                Some(total) if self.seen.len() == total && overlapped => return Ok(()),
                 None if overlapped && fresh == 0 => return Ok(()),
                 _ if overlapped && fresh == 0 => return Err(self.short(total)),
                 _ => {}

@@ -31,6 +31,8 @@ impl Stage for Scenery {
                 }
             }
         };
+        // Seen, not only told of.
+        fetch_group(server, &id).await?.ok_or_else(|| no_group(&id))?;
         Ok(Entitlement {
             kind: kind.to_owned(),
             anchor: Anchor(id),
@@ -42,8 +44,12 @@ impl Stage for Scenery {
     async fn remove_entitlement(&self, entitlement: &Entitlement) -> Result<()> {
         let path = at(&groups(&self.0).await?, entitlement.anchor.as_str())?;
         match self.0.delete(&path).await? {
-            Outcome::Refused(refusal) if !matches!(refusal.status, 404 | 410) => Err(refusal.error),
-            _ => Ok(()),
+            Outcome::Refused(refusal) if !matches!(refusal.status, 404 | 410) => return Err(refusal.error),
+            _ => {}
+        }
+        match fetch_group(&self.0, entitlement.anchor.as_str()).await? {
+            None => Ok(()),
+            Some(_) => Err(Error::new(ErrorKind::InvalidResponse, "The deleted group is still there.")),
         }
     }
 

@@ -1,0 +1,101 @@
+//! The conformance suite against servers that really run: the embedded directory, a strict reference and a popular
+//! library, each directly and behind the proxy of faults.
+
+use std::sync::Arc;
+
+use provost_conformance::proxy::{Fault, Pages, Proxy, Script};
+use provost_conformance::systems::Running;
+use provost_conformance::{Options, Verdict, run};
+use provost_sdk::{SecretString, Settings};
+
+use crate::fake::settings;
+
+/// The foreign servers are in memory and validate a whole group at every write, so that the time of a large group goes
+/// with its square; and they cap no page, so that a little more than our own page is two.
+fn smaller() -> Options {
+    Options { accounts: 1_050, members: 250, ..Options::default() }
+}
+
+/// Tells the whole story.
+async fn passes(url: &str, token: &str, options: Options) {
+    tell(&settings(url, token), &options).await;
+}
+
+/// Tells the story with every third request in trouble; without the large chapters, which would take too long.
+async fn passes_behind_faults(url: &str, token: &str, seed: u64) {
+    let script = Script::Seeded { seed, one_in: 3, faults: Fault::all() };
+    let proxy = Proxy::start(url, script, Pages::Under("Resources".to_owned())).await.unwrap();
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    assert!(!host.is_empty());
+    let options = Options { accounts: 0, members: 0, ..Options::default() };
+    tell(&settings(&format!("{}/{path}", proxy.address()), token), &options).await;
+    let faults = proxy.faults();
+    assert!(faults.len() == Fault::all().len(), "a fault never happened: {faults:?}");
+}
+
+async fn tell(settings: &Settings, options: &Options) {
+    let report = run(&provost_scim::Scim::new(), settings, options, &mut |chapter| {
+        let verdict = match &chapter.verdict {
+            Verdict::NotApplicable { missing } => format!("needs {missing}"),
+            verdict => format!("{verdict:?}"),
+        };
+        eprintln!("{:>8.2} s  {}: {verdict}", chapter.seconds, chapter.chapter);
+    })
+    .await;
+    assert!(report.passed(), "{:#?}", report.failures().collect::<Vec<_>>());
+}
+
+/// Serves the embedded directory until the test's runtime ends.
+async fn directory(folder: &std::path::Path) -> String {
+    let directory = provost_directory::Directory::open(folder.join("directory.db")).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}{}", listener.local_addr().unwrap(), provost_directory::BASE_PATH);
+    let settings = provost_directory::Settings::new(SecretString::from("token".to_owned()));
+    let served =
+        provost_directory::serve(listener, Arc::new(directory), settings, std::future::pending::<()>());
+    tokio::spawn(served);
+    url
+}
+
+async fn system(name: &'static str) -> (Running, String, String) {
+    let running = tokio::task::spawn_blocking(move || Running::start(name)).await.unwrap().unwrap();
+    let (url, token) =
+        (running.setting("URL").unwrap().to_owned(), running.setting("TOKEN").unwrap().to_owned());
+    (running, url, token)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_directory_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    passes(&directory(folder.path()).await, "token", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_directory_passes_behind_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    passes_behind_faults(&directory(folder.path()).await, "token", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scim2_server_passes() {
+    let (_running, url, token) = system("scim2-server").await;
+    passes(&url, &token, smaller()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scim2_server_passes_behind_faults() {
+    let (_running, url, token) = system("scim2-server").await;
+    passes_behind_faults(&url, &token, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scimmy_passes() {
+    let (_running, url, token) = system("scimmy").await;
+    passes(&url, &token, smaller()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scimmy_passes_behind_faults() {
+    let (_running, url, token) = system("scimmy").await;
+    passes_behind_faults(&url, &token, 3).await;
+}
