@@ -55,6 +55,9 @@ impl Snapshot {
             self.let_in(slot, path, &mut step);
         }
         self.settle(context, &mut step);
+        for slot in step.new.keys().filter(|slot| slot.0 == Kind::Person) {
+            self.vanished.remove(&slot.1);
+        }
         self.report(touched, context, &mut step);
         self.dirty(step)
     }
@@ -207,7 +210,7 @@ impl Snapshot {
         let departed = Identity::of(&current.document).map(|identity| identity.status() == Status::Departed);
         let id = slot.1;
         // Somewhere in what cannot be read the id may still be.
-        if !self.unreadable.is_empty() && !self.vanished.contains(&id) {
+        if !self.unreadable.is_empty() {
             self.pending.insert(slot);
             return;
         }

@@ -197,3 +197,23 @@ pub(super) fn references(document: &Document) -> Vec<Slot> {
     found.dedup();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_by_case_or_unicode_form_are_one() {
+        for (left, right, same) in [
+            ("asa", "ASA", true),
+            ("\u{c5}sa", "A\u{30a}SA", true),
+            ("\u{212b}sa", "\u{e5}sa", true),
+            ("\u{ff41}da", "ada", true),
+            ("stra\u{df}e", "STRASSE", true),
+            ("\u{c5}sa", "asa", false),
+            ("ada", "adam", false),
+        ] {
+            assert_eq!(fold(Sym::new(left)) == fold(Sym::new(right)), same, "{left} {right}");
+        }
+    }
+}

@@ -15,6 +15,8 @@ mod index;
 mod less;
 mod report;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod version;
 mod whole;
 
@@ -83,13 +85,19 @@ struct Loose {
 }
 
 impl Snapshot {
-    /// A snapshot in which these versions count already: the rules in force by the audit log, and the versions of
-    /// identities that stand for documents held back. The first [`Snapshot::amend`] brings the files of the commit.
-    pub fn restore(versions: impl IntoIterator<Item = Version>) -> Snapshot {
-        let mut snapshot = Snapshot::default();
+    /// A snapshot in which these versions count already: the rules in force by the audit log, the versions of
+    /// identities that stand for documents held back, and those of identities that have `vanished`. The first
+    /// [`Snapshot::amend`] brings every file of the commit.
+    pub fn restore(
+        versions: impl IntoIterator<Item = Version>,
+        vanished: impl IntoIterator<Item = Sym>,
+    ) -> Snapshot {
+        let mut snapshot = Snapshot { vanished: vanished.into_iter().collect(), ..Snapshot::default() };
         for version in versions {
             let slot = slot_of(&version.document);
             snapshot.put(slot, Some(version));
+            // Its file may be gone by now.
+            snapshot.pending.insert(slot);
         }
         snapshot
     }
