@@ -37,8 +37,8 @@ pub struct Options {
 impl Default for Options {
     /// 1,500 accounts are more than a page of every known system (1,000 in LDAP and SCIM); 2,000 members are more
     /// than the 1,500 values after which Active Directory goes on in ranges. Two minutes are what the longest small
-    /// chapter takes on the slowest known system behind a fault proxy, doubled. With eight attempts a fault in every
-    /// third call lets one operation in 6,000 fail.
+    /// chapter takes on the slowest known system behind a fault proxy, doubled. The fault proxy never refuses a
+    /// request twice in a row, so that an operation of seven requests is through with its eighth attempt.
     fn default() -> Options {
         Options {
             kind: None,

@@ -8,10 +8,13 @@ use crate::story::{Outcome, Story};
 use crate::words::{check_holds, grant, reference, revoke, told, update};
 
 pub(crate) async fn others(story: &mut Story<'_>) -> Outcome {
+    // Under another id, so that a connector which shares what it knows among the ends of one target starts afresh.
+    let mut settings = story.settings.clone();
+    settings.target.push_str("-other");
     let open =
         |what: &str, error: provost_sdk::Error| format!("A second {what} could not be opened: {error}");
-    let writer = story.connector.writer(story.settings).map_err(|error| open("writer", error))?;
-    let reader = story.connector.reader(story.settings).map_err(|error| open("reader", error))?;
+    let writer = story.connector.writer(&settings).map_err(|error| open("writer", error))?;
+    let reader = story.connector.reader(&settings).map_err(|error| open("reader", error))?;
     let other = Caller { reader: &*reader, writer: &*writer, ..story.caller() };
     if story.can(Verb::Update) {
         two_attributes(story, other).await?;

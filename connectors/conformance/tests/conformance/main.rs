@@ -4,4 +4,6 @@ mod faults;
 mod liars;
 mod options;
 mod proxy;
+mod readme;
+mod roster;
 mod systems;
