@@ -186,12 +186,12 @@ pub struct LastAdmin {
     pub entitlement: Spec,
     /// How many hold it now.
     pub holders: usize,
-    /// The operations that take it from those to whom provost did not give it.
+    /// The operations that take it away.
     pub places: Vec<usize>,
 }
 
-/// Which privileged entitlements would lose their last holder. What provost itself gave counts as a loss and is never
-/// held up: privileged access is dated, and nobody holding it is the state that everything begins with.
+/// Which privileged entitlements would lose their last holder. One that was ever seen with nobody holding it is no last
+/// way into the target: privileged access is absent until it is given for a time, and an addition by hand to it goes.
 pub fn last_admins(plan: &Plan, world: &World<'_>) -> Vec<LastAdmin> {
     let mut changes: BTreeMap<(Sym, crate::set::Key), Change> = BTreeMap::new();
     for (place, planned) in plan.operations.iter().enumerate() {
@@ -212,9 +212,12 @@ pub fn last_admins(plan: &Plan, world: &World<'_>) -> Vec<LastAdmin> {
     let mut found = Vec::new();
     for ((target, key), Change { lost, gained, places }) in changes {
         let Some(view) = world.targets.get(&target) else { continue };
+        if view.observed.was_vacant(key) {
+            continue;
+        }
         let holders = view.observed.tally().holders(key);
         let left = holders - lost.len() + gained.difference(&lost).count();
-        if holders > 0 && left == 0 && !places.is_empty() && privileged(target, key, view) {
+        if holders > 0 && left == 0 && privileged(target, key, view) {
             found.push(LastAdmin { target, entitlement: view.observed.names().spec(key), holders, places });
         }
     }
@@ -239,17 +242,11 @@ fn of_holders(
     let observed = view.observed;
     let enabled =
         |anchor: Sym| observed.account(anchor).filter(|seen| seen.state == provost_sdk::State::Enabled);
-    let given = |anchor: Sym, key| {
-        let owner = observed.owner(anchor);
-        owner
-            .and_then(|(identity, profile)| observed.link(identity, profile))
-            .is_some_and(|link| link.ours.contains(key))
-    };
     let mut lose = |anchor: Sym, of: crate::set::Key| {
         if enabled(anchor).is_some_and(|seen| seen.entitlements.contains(of)) {
             let change = changes.entry((target, of)).or_default();
             change.lost.insert(anchor);
-            if !given(anchor, of) && change.places.last() != Some(&place) {
+            if change.places.last() != Some(&place) {
                 change.places.push(place);
             }
         }

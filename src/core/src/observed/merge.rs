@@ -71,6 +71,9 @@ impl Observed {
         let mut merged = Merged { suspicion, ..Merged::default() };
         self.merge_names(&found, delta, doubtful, &mut merged);
         self.merge_accounts(&found, delta, doubtful, &mut merged);
+        if !delta && !doubtful {
+            self.note_vacant();
+        }
         self.standing_after(&found, read, delta, partial, suspicion);
         merged.changed.sort_unstable();
         merged.unsure.sort_unstable();
@@ -232,6 +235,21 @@ impl Observed {
         if !delta && !doubtful {
             for link in self.links.values_mut() {
                 link.gone = !self.accounts.contains_key(&link.anchor);
+            }
+        }
+    }
+
+    /// Notes what nobody holds now.
+    fn note_vacant(&mut self) {
+        for (kind, anchor, _) in self.names.iter() {
+            let declared = self.capabilities.entitlement_kind(kind.as_str());
+            let roles = declared.map_or(&[][..], |kind| &kind.roles);
+            let whole = roles.is_empty().then_some(None);
+            for role in roles.iter().map(|role| Some(Sym::new(role))).chain(whole) {
+                let key = Key { kind, anchor, role };
+                if self.tally.holders(key) == 0 {
+                    self.vacant.insert(key);
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ mod receipt;
 mod record;
 mod usernames;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use rustc_hash::FxHashMap;
@@ -47,6 +47,8 @@ pub struct Observed {
     receipts: FxHashMap<Sym, Timestamp>,
     standing: Standing,
     tally: Tally,
+    /// What a complete read once saw with nobody who can sign in holding it.
+    vacant: BTreeSet<Key>,
 }
 
 /// How far what is known can be trusted to be everything.
@@ -185,6 +187,11 @@ impl Observed {
                 .map(|(kind, _, named)| Spec { kind, name: named.name, role: None })
                 .collect(),
         }
+    }
+
+    /// Whether this was ever seen with nobody who can sign in holding it: it is no last way in.
+    pub fn was_vacant(&self, key: Key) -> bool {
+        self.vacant.contains(&key)
     }
 
     /// Counts of what is there.

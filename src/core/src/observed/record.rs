@@ -1,7 +1,7 @@
 //! What is known as records for the audit tree, one small file each, and back: all memory of the daemon can be rebuilt
 //! from them and one read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,9 @@ pub struct EntitlementRecord {
     pub administrative: bool,
     /// Every name that it was seen under, with whether the name is known to mean this one.
     pub names: BTreeMap<Sym, bool>,
+    /// The roles within it, or `null` where it has none, that were once seen with nobody holding them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub vacant: BTreeSet<Option<Sym>>,
     /// What it is directly contained in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inside: Vec<HeldRecord>,
@@ -143,7 +146,7 @@ impl Observed {
     /// The records of all entitlements that were ever seen.
     pub fn entitlement_records(&self) -> Vec<EntitlementRecord> {
         let names = self.names();
-        let record = |(kind, anchor, borne): (Sym, Sym, &std::collections::BTreeSet<Sym>)| {
+        let record = |(kind, anchor, borne): (Sym, Sym, &BTreeSet<Sym>)| {
             let named = names.get(kind, anchor);
             let inside = names
                 .nesting()
@@ -157,6 +160,12 @@ impl Observed {
                 name: named.map(|named| named.name),
                 administrative: named.is_some_and(|named| named.administrative),
                 names: borne.iter().map(|name| (*name, names.is_known(kind, anchor, *name))).collect(),
+                vacant: self
+                    .vacant
+                    .range(Key { kind, anchor, role: None }..)
+                    .take_while(|key| key.kind == kind && key.anchor == anchor)
+                    .map(|key| key.role)
+                    .collect(),
                 inside,
             }
         };
@@ -170,9 +179,10 @@ impl Observed {
         entitlements: impl IntoIterator<Item = EntitlementRecord>,
     ) -> Observed {
         let mut observed = Observed::new(capabilities);
-        let mut nesting = std::collections::BTreeSet::new();
+        let mut nesting = BTreeSet::new();
         for record in entitlements {
-            let EntitlementRecord { kind, anchor, name, administrative, names, inside } = record;
+            let EntitlementRecord { kind, anchor, name, administrative, names, vacant, inside } = record;
+            observed.vacant.extend(vacant.into_iter().map(|role| Key { kind, anchor, role }));
             for (name, known) in names {
                 observed.names.recall(kind, anchor, name, known);
             }

@@ -139,7 +139,10 @@ impl<'a> Site<'a> {
                     target: self.target,
                     identity: *identity,
                     profile: Some(*profile),
-                    account: operation.account().cloned(),
+                    account: operation
+                        .account()
+                        .filter(|account| account.anchor.as_str() != super::UNBORN)
+                        .cloned(),
                     verb: Some(operation.verb()),
                     entitlement: match (grants, entitlement) {
                         (Some(spec), _) => Some(spec.to_string()),
