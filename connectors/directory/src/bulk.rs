@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::BASE_PATH;
 use crate::error::Refusal;
 use crate::etag::{Condition, Tags, tag};
 use crate::patch::{self, MemberChange};
@@ -203,7 +204,9 @@ impl Bulk<'_> {
 
     /// The resource type and, except for a POST, the id that a path names.
     fn target(&self, operation: &Operation) -> Result<(Kind, Option<String>), Refusal> {
-        let path = operation.path.strip_prefix(self.base).unwrap_or(&operation.path);
+        // A path is relative to the base; clients also send what a location has.
+        let path = operation.path.as_str();
+        let path = path.strip_prefix(self.base).or_else(|| path.strip_prefix(BASE_PATH)).unwrap_or(path);
         let mut parts = path.trim_start_matches('/').splitn(2, '/');
         let kind = parts.next().and_then(Kind::from_endpoint);
         let kind = kind.ok_or_else(|| {

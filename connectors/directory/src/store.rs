@@ -190,8 +190,8 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // 64 MiB: the pages of some ten thousand people.
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    // 16 MiB for each connection: a page of resources is a tenth of that, and the system caches the file as well.
+    connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -34,7 +34,7 @@ async fn references_lead_to_what_is_created_in_any_order() {
             &bulk(json!([
                 {"method": "POST", "path": "/Groups", "bulkId": "staff", "data": {"schemas": [GROUP], "displayName": "staff",
                     "members": [{"type": "User", "value": "bulkId:ada"}, {"value": "bulkId:bob"}]}},
-                {"method": "post", "path": "/Users", "bulkId": "bob", "data": manager},
+                {"method": "post", "path": "/scim/v2/Users", "bulkId": "bob", "data": manager},
                 {"method": "POST", "path": "/Users", "bulkId": "ada", "data": user("ada")},
                 {"method": "PATCH", "path": "/Groups/bulkId:staff", "data": {"schemas": [PATCH], "Operations": [
                     {"op": "remove", "path": "members[value eq \"bulkId:bob\"]"}]}},
