@@ -35,22 +35,28 @@ struct Member {
 }
 
 impl Birthright {
-    /// Takes over the conditions of the roles in force. True if any is different from before.
-    pub(super) fn learn(&mut self, assigns: &FxHashMap<Sym, Sym>) -> bool {
-        let before = self.conditions.len();
-        self.conditions.retain(|role, (text, _)| assigns.get(role) == Some(text));
-        if self.conditions.len() == before && assigns.len() == before {
-            return false;
-        }
+    /// Takes over the conditions of the roles in force, and gives the roles whose condition is another one.
+    pub(super) fn learn(&mut self, assigns: &FxHashMap<Sym, Sym>) -> Vec<Sym> {
+        let same = |role: &Sym, text: &Sym| assigns.get(role) == Some(text);
+        let mut different: Vec<Sym> = self
+            .conditions
+            .iter()
+            .filter(|(role, (text, _))| !same(role, text))
+            .map(|(role, _)| *role)
+            .collect();
+        self.conditions.retain(|role, (text, _)| same(role, text));
         for (role, text) in assigns {
             self.conditions.entry(*role).or_insert_with(|| {
+                different.push(*role);
                 // What does not compile is held back before it gets here; nobody meets it.
                 (*text, Condition::of_role(text.as_str()).ok())
             });
         }
-        self.people = self.grouped(Subject::Person);
-        self.services = self.grouped(Subject::Service);
-        true
+        if !different.is_empty() {
+            self.people = self.grouped(Subject::Person);
+            self.services = self.grouped(Subject::Service);
+        }
+        different
     }
 
     /// The condition of a role.

@@ -374,14 +374,14 @@ impl Rules {
 
 /// Whether nothing in the document itself depends on the instant from now on.
 fn is_plain(identity: Identity<'_>, now: Timestamp) -> bool {
-    let employments = match identity {
-        Identity::Person(person) => !person.employments.is_empty(),
-        Identity::Service(_) => false,
+    let undated = match identity {
+        Identity::Person(person) => person.employments.is_empty() && person.employment.is_some(),
+        Identity::Service(_) => true,
     };
     identity.status() == Status::Active
         && identity.end().is_none()
         && identity.grants().is_empty()
-        && !employments
+        && undated
         && terms::surely_begun(identity.start(), now)
         && identity.roles().iter().all(|role| role.from.is_none() && role.until.is_none())
 }

@@ -25,7 +25,7 @@ pub(super) struct Rules {
 /// What is different after a change of rules.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
-    /// Roles that lead to other grants than before.
+    /// Roles that lead to other grants than before, or that others hold by their condition.
     pub(super) roles: FxHashSet<Sym>,
     /// Targets on which grants weigh differently, or may.
     pub(super) targets: FxHashSet<Sym>,
@@ -51,8 +51,13 @@ impl Rules {
             self.profiles.learn(*target, snapshot.target(*target));
         }
         self.flatten(snapshot, facts, dirty, &mut difference);
-        let assigns = snapshot.roles().into_iter().filter_map(|role| Some((role.id, role.assign?))).collect();
-        difference.conditions = !dirty.roles.is_empty() && self.birthright.learn(&assigns);
+        if !dirty.roles.is_empty() {
+            let roles = snapshot.roles().into_iter();
+            let different =
+                self.birthright.learn(&roles.filter_map(|role| Some((role.id, role.assign?))).collect());
+            difference.conditions = !different.is_empty();
+            difference.roles.extend(different);
+        }
         difference
     }
 

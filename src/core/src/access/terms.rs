@@ -35,12 +35,13 @@ pub(super) fn posts<'a>(identity: Identity<'a>, zone: &TimeZone) -> Vec<(Asked<'
     }
 }
 
-/// Who is asked for each employment, whenever it is; the short form of a document is one.
+/// Who is asked for each employment, whenever it is; the short form of a document is one, and without any a person
+/// counts as having left.
 pub(super) fn asked<'a>(person: &'a Person) -> impl Iterator<Item = Asked<'a>> {
     let short =
         Post { employment: person.employment, department: person.department, manager: person.manager };
     let long = person.employments.iter().map(Post::from);
-    let short = person.employments.is_empty().then_some(short);
+    let short = (person.employments.is_empty() && person.employment.is_some()).then_some(short);
     long.chain(short).map(move |post| Asked::Person(person, Some(post)))
 }
 
@@ -85,7 +86,7 @@ pub(super) fn lifecycle(
     } else if let Some(from) = live.map(|window| window.from).min() {
         Lifecycle::NotYet { from }
     } else {
-        // An end before the start: nothing ever began.
+        // No employment, or an end before the start: nothing ever began.
         Lifecycle::Left { since: Some(life.until).filter(|end| *end <= now), successor }
     };
     (state, next)
