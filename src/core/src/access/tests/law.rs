@@ -211,7 +211,7 @@ impl History {
                 } else {
                     self.documents.insert(id, version(&text));
                 }
-                self.given.snapshot = Snapshot::restore(self.documents.values().cloned());
+                self.given.snapshot = Snapshot::restore(self.documents.values().cloned(), []);
             }
             Step::Agree(who, name, tier, from, days) => {
                 dirty.identities.insert(PEOPLE[who].into());

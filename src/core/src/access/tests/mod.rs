@@ -42,7 +42,7 @@ impl Given {
     /// Documents divided by `---`.
     pub(super) fn of(documents: &str) -> Given {
         let versions = documents.split("---\n").filter(|text| !text.trim().is_empty()).map(version);
-        let snapshot = Snapshot::restore(versions);
+        let snapshot = Snapshot::restore(versions, []);
         let kinds = ["team", "project"]
             .map(|name| EntitlementKind { name: name.into(), ..EntitlementKind::default() });
         let capabilities = Capabilities { entitlement_kinds: kinds.into(), ..Capabilities::default() };

@@ -154,7 +154,7 @@ end: 2026-05-04
     let mut given = given(service);
     let versions = format!("{TARGETS}{ROLES}{service}");
     let versions = versions.split("---\n").map(version).chain([never]);
-    given.snapshot = Snapshot::restore(versions);
+    given.snapshot = Snapshot::restore(versions, []);
     for (now, count) in
         [("2026-05-03T23:59:59Z", 0), ("2026-05-04T00:00:00Z", 2), ("2026-05-05T00:00:00Z", 0)]
     {
