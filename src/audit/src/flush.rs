@@ -55,13 +55,18 @@ pub(crate) fn clear(disk: &dyn Disk, layout: &Layout) -> Result<()> {
     for name in disk.list(&packs).map_err(Error::io("listing", &packs))? {
         let path = packs.join(&name);
         let ours = INCOMING.contains(&name.as_str())
-            || (name.ends_with(".keep")
-                && disk.read(&path).is_ok_and(|text| text == KEEP || text.is_empty()));
+            || (name.ends_with(".keep") && disk.read(&path).is_ok_and(|text| is_our_keep(&text)));
         if ours {
             release(disk, &path)?;
         }
     }
     Ok(())
+}
+
+/// Its content was never synced: a crash may have cut it or left zeros.
+fn is_our_keep(text: &[u8]) -> bool {
+    let written = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    text.len() <= KEEP.len() && KEEP.starts_with(&text[..written])
 }
 
 fn write(disk: &dyn Disk, path: &Path, parts: &[&[u8]], durable: bool) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The audit log, tested with git itself.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails by panicking")]
 
+mod crashing;
+mod fake_disk;
 mod indexing;
 mod killed;
 mod kit;
