@@ -278,7 +278,9 @@ fn view(
         }
     };
     if wanted.contains(&"meta") {
-        add("meta", &render::meta(row, groups, base));
+        let mut meta = String::new();
+        render::meta(&mut meta, row, groups, base);
+        add("meta", &meta);
     }
     if let Some(groups) = groups {
         add("groups", groups);

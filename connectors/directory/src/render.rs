@@ -44,31 +44,44 @@ pub(crate) fn location(base: &str, kind: Kind, id: &str) -> String {
     format!("{base}/{}/{id}", kind.endpoint())
 }
 
-/// A reference to a resource as JSON text, as it is in `groups` and `members`.
-pub(crate) fn reference(base: &str, to: Kind, id: &str, label: &str, kind: &str) -> String {
-    format!(
-        "{{\"value\":{},\"$ref\":{},\"display\":{},\"type\":\"{kind}\"}}",
-        quoted(id),
-        quoted(&location(base, to, id)),
-        quoted(label)
-    )
+/// Appends a reference to a resource as JSON text, as it is in `groups` and `members`.
+pub(crate) fn reference(out: &mut String, base: &str, to: Kind, id: &str, label: &str, kind: &str) {
+    out.push_str("{\"value\":");
+    quoted(out, &[id]);
+    out.push_str(",\"$ref\":");
+    quoted(out, &[base, "/", to.endpoint(), "/", id]);
+    out.push_str(",\"display\":");
+    quoted(out, &[label]);
+    out.push_str(",\"type\":\"");
+    out.push_str(kind);
+    out.push_str("\"}");
 }
 
-/// `meta` of a resource (RFC 7643, section 3.1) as JSON text.
-pub(crate) fn meta(row: &Row, groups: Option<&str>, base: &str) -> String {
-    format!(
-        "{{\"resourceType\":\"{}\",\"created\":\"{}\",\"lastModified\":\"{}\",\"location\":{},\"version\":{}}}",
-        row.kind.name(),
-        date(row.created),
-        date(row.modified),
-        quoted(&location(base, row.kind, &row.id)),
-        quoted(&etag::tag(row, groups))
-    )
+/// Appends `meta` of a resource (RFC 7643, section 3.1) as JSON text.
+pub(crate) fn meta(out: &mut String, row: &Row, groups: Option<&str>, base: &str) {
+    out.push_str("{\"resourceType\":\"");
+    out.push_str(row.kind.name());
+    out.push_str("\",\"created\":\"");
+    out.push_str(&date(row.created));
+    out.push_str("\",\"lastModified\":\"");
+    out.push_str(&date(row.modified));
+    out.push_str("\",\"location\":");
+    quoted(out, &[base, "/", row.kind.endpoint(), "/", &row.id]);
+    out.push_str(",\"version\":");
+    quoted(out, &[&etag::tag(row, groups)]);
+    out.push('}');
 }
 
-/// A JSON string.
-pub(crate) fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+/// Appends the parts as one JSON string.
+pub(crate) fn quoted(out: &mut String, parts: &[&str]) {
+    let plain = |text: &&str| text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if parts.iter().all(plain) {
+        out.push('"');
+        parts.iter().for_each(|part| out.push_str(part));
+        out.push('"');
+    } else {
+        out.push_str(&Value::from(parts.concat()).to_string());
+    }
 }
 
 fn splice(out: &mut String, row: &Row, derived: Derived<'_>, base: &str) {
@@ -83,11 +96,25 @@ fn splice(out: &mut String, row: &Row, derived: Derived<'_>, base: &str) {
         }
     }
     out.push_str(",\"meta\":");
-    out.push_str(&meta(row, derived.groups, base));
+    meta(out, row, derived.groups, base);
     out.push('}');
 }
 
 fn date(milliseconds: i64) -> String {
     let at = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{at:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_escaping_is_escaped() {
+        for parts in [&["plain"][..], &["a\"b", "\\"], &["tab\t", "\u{0}\u{7f}é"], &[]] {
+            let mut out = String::new();
+            quoted(&mut out, parts);
+            assert_eq!(serde_json::from_str::<String>(&out).ok(), Some(parts.concat()), "{out}");
+        }
+    }
 }

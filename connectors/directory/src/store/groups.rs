@@ -107,7 +107,9 @@ impl References<'_> {
                     .prepare_cached("SELECT id, label FROM resource WHERE seq = ?1")?
                     .query_row([group], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 let kind = if direct { "direct" } else { "indirect" };
-                slot.insert(reference(self.base, Kind::Group, &id, &label, kind))
+                let mut text = String::new();
+                reference(&mut text, self.base, Kind::Group, &id, &label, kind);
+                slot.insert(text)
             }
         };
         Ok(slot)

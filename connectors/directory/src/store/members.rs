@@ -33,7 +33,7 @@ pub(crate) fn members_of(connection: &Connection, group: i64, base: &str) -> Res
         if text.len() > 1 {
             text.push(',');
         }
-        text.push_str(&reference(base, kind, borrowed(0)?, borrowed(2)?, kind.name()));
+        reference(&mut text, base, kind, borrowed(0)?, borrowed(2)?, kind.name());
     }
     let mut statement = connection
         .prepare_cached("SELECT value, display FROM stranger WHERE group_seq = ?1 ORDER BY value")?;
@@ -43,10 +43,10 @@ pub(crate) fn members_of(connection: &Connection, group: i64, base: &str) -> Res
             text.push(',');
         }
         text.push_str("{\"value\":");
-        text.push_str(&quoted(&row.get::<_, String>(0)?));
+        quoted(&mut text, &[&row.get::<_, String>(0)?]);
         if let Some(display) = row.get::<_, Option<String>>(1)? {
             text.push_str(",\"display\":");
-            text.push_str(&quoted(&display));
+            quoted(&mut text, &[&display]);
         }
         text.push('}');
     }
