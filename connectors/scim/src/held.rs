@@ -223,10 +223,10 @@ async fn groups_of(server: &Server, user: &Value, id: &str) -> Result<BTreeSet<S
     if learned.user_groups == Some(true) {
         return Ok(direct(user));
     }
-    if let Some(filter @ (MemberFilter::Dotted | MemberFilter::Bracketed)) = learned.member_filter {
-        if let Some(held) = filtered(server, path, filter, id).await? {
-            return Ok(held);
-        }
+    if let Some(filter @ (MemberFilter::Dotted | MemberFilter::Bracketed)) = learned.member_filter
+        && let Some(held) = filtered(server, path, filter, id).await?
+    {
+        return Ok(held);
     }
     let (groups, partial) = all_groups(server, &[]).await?;
     let held: BTreeSet<String> = groups.iter().filter(|group| has(group, id)).filter_map(self::id).collect();

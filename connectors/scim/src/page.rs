@@ -56,8 +56,8 @@ enum Stop {
 
 /// Reads a list to its end and gives every resource to `each`, once.
 ///
-/// An error means that nothing was read. What was given remains true of some moment of the read, also when the list
-/// had to be read again.
+/// A page is given only when the next one has confirmed it: an old answer from a cache on the way looks like any other
+/// page. An error means that nothing was read.
 pub(crate) async fn read(
     server: &Server,
     path: &str,
@@ -70,43 +70,60 @@ pub(crate) async fn read(
     let mut why = String::new();
     for attempt in 0..ATTEMPTS {
         let cursor = found.cursor && !server.learned().cursor_refused;
-        let mut reading =
-            Reading { server, path, query, style, given: &mut given, each, seen: HashSet::new() };
+        let (seen, pending) = (HashSet::new(), Vec::new());
+        let mut reading = Reading { server, path, query, style, given: &mut given, each, seen, pending };
         let stop = match if cursor { reading.by_cursor().await } else { reading.by_index().await } {
-            Ok(()) => return Ok(Listing { ids: reading.seen, partial: None }),
+            Ok(()) => {
+                reading.confirm();
+                return Ok(Listing { ids: reading.seen, partial: None });
+            }
             Err(stop) => stop,
         };
-        why = match stop {
-            Stop::Failed(error) if given.is_empty() => return Err(error),
-            Stop::Failed(error) => {
-                why = error.message;
-                break;
-            }
-            Stop::Unsteady(reason) => {
-                style.sorted = found.sort && attempt % 2 == 0;
-                reason
-            }
-            Stop::OnePage(total) if style.size.is_none_or(|size| size < total) => {
-                // A little more than there is, for what is added meanwhile.
-                style.size = Some(total.saturating_add(10));
-                "the server gives the first page again and again".to_owned()
-            }
-            Stop::OnePage(_) => {
-                why = "the server gives the first page again and again".to_owned();
-                break;
-            }
-            Stop::MoreThanTotal => {
-                style.ignore_total = true;
-                "the list has more entries than its total says".to_owned()
-            }
-            Stop::NoCursor => {
-                server.learn(|learned| learned.cursor_refused = true);
-                "the server advertises cursors and gives none".to_owned()
-            }
-        };
-        tracing::debug!(path, reason = %why, "reading the list again");
+        let again = style.after(&stop, attempt, found.sort);
+        if matches!(stop, Stop::NoCursor) {
+            server.learn(|learned| learned.cursor_refused = true);
+        }
+        if !again || attempt + 1 == ATTEMPTS {
+            // What is partial is told as far as it was seen.
+            reading.confirm();
+            why = match stop {
+                Stop::Failed(error) if given.is_empty() => return Err(error),
+                stop => stop.reason(),
+            };
+            break;
+        }
+        tracing::debug!(path, reason = %stop.reason(), "reading the list again");
     }
-    Ok(Listing { ids: given, partial: Some(format!("The list {path} could not be read whole: {why}.")) })
+    Ok(Listing { ids: given, partial: Some(format!("The list {path} could not be read whole: {why}")) })
+}
+
+impl Style {
+    /// Changes it to what may work after a reading that stopped; whether there is any use in another one.
+    fn after(&mut self, stop: &Stop, attempt: usize, sorts: bool) -> bool {
+        match stop {
+            Stop::Failed(_) => return false,
+            Stop::Unsteady(_) => self.sorted = sorts && attempt.is_multiple_of(2),
+            Stop::OnePage(total) if self.size.is_some_and(|size| size >= *total) => return false,
+            // A little more than there is, for what is added meanwhile.
+            Stop::OnePage(total) => self.size = Some(total.saturating_add(10)),
+            Stop::MoreThanTotal => self.ignore_total = true,
+            Stop::NoCursor => {}
+        }
+        true
+    }
+}
+
+impl Stop {
+    /// It as a sentence.
+    fn reason(self) -> String {
+        match self {
+            Stop::Failed(error) => error.message,
+            Stop::Unsteady(reason) => format!("{reason}."),
+            Stop::OnePage(_) => "the server gives the first page again and again.".to_owned(),
+            Stop::MoreThanTotal => "the list has more entries than its total says.".to_owned(),
+            Stop::NoCursor => "the server advertises cursors and gives none.".to_owned(),
+        }
+    }
 }
 
 struct Reading<'a> {
@@ -119,6 +136,8 @@ struct Reading<'a> {
     each: &'a mut (dyn FnMut(Value) + Send),
     /// What this reading saw.
     seen: HashSet<String>,
+    /// The page that nothing has confirmed yet.
+    pending: Vec<Value>,
 }
 
 impl Reading<'_> {
@@ -137,15 +156,30 @@ impl Reading<'_> {
             }
             let total = page.total;
             used.insert(cursor);
+            let alone = first.then(|| ids(&page.resources));
             self.take(page.resources)?;
             match page.next {
                 Some(next) if used.contains(&next) => {
                     return Err(Stop::Unsteady("a cursor came twice".to_owned()));
                 }
                 Some(next) => cursor = next,
-                None if total.is_none_or(|total| total == self.seen.len()) => return self.count().await,
-                None => return Err(self.short(total)),
+                None if total.is_some_and(|total| total != self.seen.len()) => return Err(self.short(total)),
+                None => {
+                    return match alone {
+                        Some(ids) => self.again(ids).await,
+                        None => self.count().await,
+                    };
+                }
             }
+        }
+    }
+
+    /// Asks for the only page once more: nothing else confirms it.
+    async fn again(&mut self, before: Vec<Option<String>>) -> std::result::Result<(), Stop> {
+        match self.ask(&[("cursor", "")]).await? {
+            Ok(page) if ids(&page.resources) == before => Ok(()),
+            Ok(_) => Err(Stop::Unsteady("its only page changed".to_owned())),
+            Err(refusal) => Err(Stop::Unsteady(refusal.error.message)),
         }
     }
 
@@ -246,17 +280,25 @@ impl Reading<'_> {
         Ok(again)
     }
 
+    /// Takes a page that fits to the one before, which is thereby confirmed.
     fn take(&mut self, resources: Vec<Value>) -> std::result::Result<(), Stop> {
-        for resource in resources {
-            let id = id(&resource).ok_or_else(nameless)?;
-            if !self.seen.insert(id.clone()) {
+        for resource in &resources {
+            if !self.seen.insert(id(resource).ok_or_else(nameless)?) {
                 return Err(Stop::Unsteady("an entry came twice".to_owned()));
             }
-            if self.given.insert(id) {
+        }
+        self.confirm();
+        self.pending = resources;
+        Ok(())
+    }
+
+    /// Gives what is pending.
+    fn confirm(&mut self) {
+        for resource in self.pending.drain(..) {
+            if id(&resource).is_some_and(|id| self.given.insert(id)) {
                 (self.each)(resource);
             }
         }
-        Ok(())
     }
 
     fn short(&self, total: Option<usize>) -> Stop {
@@ -266,6 +308,10 @@ impl Reading<'_> {
             None => format!("its pages end at {seen} without an end"),
         })
     }
+}
+
+fn ids(resources: &[Value]) -> Vec<Option<String>> {
+    resources.iter().map(id).collect()
 }
 
 /// The ids of the first and the last resource of a page.

@@ -39,6 +39,12 @@ pub struct Quirks {
     pub total_of_page: bool,
     /// After so many lists of users, the first user is gone.
     pub vanish_after: Option<usize>,
+    /// Cursors (RFC 9865) are advertised, and given.
+    pub cursor: bool,
+    /// Cursors are advertised and not given.
+    pub cursor_lies: bool,
+    /// The next list of users is this old answer.
+    pub stale: Option<Value>,
     /// Lists of groups show no members.
     pub members_hidden_in_lists: bool,
     /// No group ever shows a member.
@@ -174,7 +180,8 @@ impl Inner {
             ("GET", [_] | [_, _]) if self.quirks.mute && !matches!(path[0], "Users" | "Groups") => Err(404),
             ("GET", ["ServiceProviderConfig"]) => Ok((
                 200,
-                json!({ "patch": { "supported": !self.quirks.no_patch }, "filter": { "supported": true } }),
+                json!({ "patch": { "supported": !self.quirks.no_patch }, "filter": { "supported": true },
+                        "pagination": { "cursor": self.quirks.cursor || self.quirks.cursor_lies } }),
             )),
             ("GET", ["Users" | "Groups"]) => self.list(path[0], query),
             ("GET", ["Users", _]) if self.quirks.single_denied => Err(403),
@@ -244,6 +251,11 @@ impl Inner {
                 self.users.remove(0);
             }
         }
+        if kind == "Users"
+            && let Some(stale) = self.quirks.stale.take()
+        {
+            return Ok((200, stale));
+        }
         let mut found = self.store(kind)?.clone();
         if let Some(filter) = asked("filter") {
             match self.quirks.filter {
@@ -259,7 +271,15 @@ impl Inner {
             found.clear();
         }
         let number = |name: &str| asked(name).and_then(|value| value.parse::<usize>().ok());
-        let start = if self.quirks.start_ignored { 1 } else { number("startIndex").unwrap_or(1).max(1) };
+        let cursor = asked("cursor").filter(|_| self.quirks.cursor);
+        let after = cursor.as_ref().map(|cursor| cursor.parse::<usize>().unwrap_or(0) + 1);
+        let start = if let Some(start) = after {
+            start
+        } else if self.quirks.start_ignored {
+            1
+        } else {
+            number("startIndex").unwrap_or(1).max(1)
+        };
         let most = number("count").unwrap_or(usize::MAX).min(self.quirks.most.unwrap_or(usize::MAX));
         let all = found.len();
         let page: Vec<Value> = found
@@ -268,6 +288,11 @@ impl Inner {
             .take(most)
             .map(|resource| self.shown(kind, resource, true, query))
             .collect();
+        let end = start - 1 + page.len();
+        if cursor.is_some() && end < all {
+            let next = end.to_string();
+            return Ok((200, json!({ "totalResults": all, "Resources": page, "nextCursor": next })));
+        }
         let total = if self.quirks.total_of_page { page.len() } else { all };
         Ok((200, json!({ "totalResults": total, "Resources": page })))
     }

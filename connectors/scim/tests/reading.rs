@@ -30,6 +30,27 @@ async fn pages_are_read_to_the_end() {
 }
 
 #[tokio::test]
+async fn cursors_are_followed_where_they_are_given() {
+    let stand = reads_everything(Quirks { cursor: true, most: Some(3), ..Quirks::default() }).await;
+    assert_eq!(stand.fake.calls("GET /Users"), 4, "three pages and the total");
+    reads_everything(Quirks { cursor: true, ..Quirks::default() }).await;
+    reads_everything(Quirks { cursor_lies: true, most: Some(3), ..Quirks::default() }).await;
+}
+
+#[tokio::test]
+async fn an_old_answer_of_a_cache_is_not_taken_for_the_list() {
+    for cursor in [false, true] {
+        let stand = Stand::new(Quirks { cursor, ..Quirks::default() }).await;
+        stand.fake.user("ada");
+        let old = serde_json::json!({ "totalResults": 1, "Resources": [{ "id": "old", "userName": "old" }] });
+        stand.fake.quirks(|quirks| quirks.stale = Some(old));
+        let seen = stand.read().await;
+        assert_eq!(seen.completeness, Completeness::Complete);
+        assert_eq!(seen.users, BTreeSet::from(["ada".to_owned()]));
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_discovery_is_read() {
     reads_everything(Quirks { mute: true, most: Some(3), ..Quirks::default() }).await;
 }
