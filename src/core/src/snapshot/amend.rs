@@ -50,7 +50,7 @@ impl Snapshot {
         touched.extend(std::mem::take(&mut self.pending));
         touched.extend(self.vanished.iter().map(|id| (Kind::Person, *id)));
         let mut step = Step::default();
-        let candidates = self.decide(&touched, context, &mut step);
+        let candidates = self.decide(&in_line(touched.iter().copied()), context, &mut step);
         for (slot, path) in candidates {
             self.let_in(slot, path, &mut step);
         }
@@ -59,6 +59,7 @@ impl Snapshot {
             self.vanished.remove(&slot.1);
         }
         self.report(touched, context, &mut step);
+        self.give_back();
         self.dirty(step)
     }
 
@@ -85,19 +86,14 @@ impl Snapshot {
             if !file.parsed.problems.is_empty() {
                 self.parse_problems.insert(path, file.parsed.problems);
             }
-            let (document, less) = (file.parsed.document, file.parsed.less);
+            let (document, less) = (file.parsed.document, file.parsed.less.map(Box::new));
             self.loosen(Loose { path, blob: file.blob, key, document, less });
         }
         touched
     }
 
     /// Decides what is proposed for each slot: what is gone or broken takes effect here, the rest is returned.
-    fn decide(
-        &mut self,
-        touched: &FxHashSet<Slot>,
-        context: &Context<'_>,
-        step: &mut Step,
-    ) -> Vec<(Slot, Sym)> {
+    fn decide(&mut self, touched: &[Slot], context: &Context<'_>, step: &mut Step) -> Vec<(Slot, Sym)> {
         let mut proposed: FxHashMap<Slot, Sym> = FxHashMap::default();
         let mut gone = Vec::new();
         for slot in touched {
@@ -122,7 +118,7 @@ impl Snapshot {
         for slot in gone {
             self.leave_out(slot, context, step);
         }
-        proposed.into_iter().collect()
+        in_line(proposed.keys().copied()).into_iter().map(|slot| (slot, proposed[&slot])).collect()
     }
 
     /// Who of the files with an id stands for it: the one that counts, else the only one, else the one that holds
@@ -152,7 +148,7 @@ impl Snapshot {
     fn is_candidate(&mut self, slot: Slot, path: Sym, context: &Context<'_>, step: &mut Step) -> bool {
         let loose = &self.loose[&path];
         let Some(document) = &loose.document else {
-            let less = loose.less.clone();
+            let less = loose.less.as_deref().cloned();
             self.take_away(slot, less, context, step);
             self.pending.insert(slot);
             return false;
@@ -325,6 +321,17 @@ impl Snapshot {
         }
     }
 
+    /// Gives back the room that a first commit took.
+    fn give_back(&mut self) {
+        /// Below this it is not worth the copying.
+        const SPARE: usize = 1024;
+        if self.loose.capacity() > 2 * self.loose.len() + SPARE {
+            self.loose.shrink_to_fit();
+            self.loose_by_slot.shrink_to_fit();
+            self.pending.shrink_to_fit();
+        }
+    }
+
     /// Adds a file whose content does not count.
     pub(super) fn loosen(&mut self, loose: Loose) {
         if let Some(key) = loose.key {
@@ -346,4 +353,12 @@ impl Snapshot {
         }
         Some(loose)
     }
+}
+
+/// Slots in an order that has nothing to do with their hashes: filling a growing hash table in the order of another
+/// one fills its buckets one after the other, and takes quadratic time.
+fn in_line(slots: impl Iterator<Item = Slot>) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = slots.collect();
+    slots.sort_unstable_by_key(|(kind, id)| (*kind, id.number()));
+    slots
 }

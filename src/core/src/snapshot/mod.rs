@@ -81,7 +81,7 @@ struct Loose {
     blob: Blob,
     key: Option<(Kind, Sym)>,
     document: Option<Document>,
-    less: Option<Lessened>,
+    less: Option<Box<Lessened>>,
 }
 
 impl Snapshot {

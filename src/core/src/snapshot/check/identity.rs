@@ -83,14 +83,12 @@ impl Checker<'_> {
             {
                 let missing = match (assignment.until, assignment.reason) {
                     (Some(_), Some(_)) => continue,
-                    (Some(_), None) => "a reason",
-                    (None, Some(_)) => "an `until`",
-                    (None, None) => "an `until` and a reason",
+                    (Some(_), None) => "no reason",
+                    (None, Some(_)) => "no `until`",
+                    (None, None) => "neither an `until` nor a reason",
                 };
-                let message = format!(
-                    "the role {} is privileged, and its assignment has not {missing}",
-                    assignment.role
-                );
+                let message =
+                    format!("the role {} is privileged, and its assignment has {missing}", assignment.role);
                 let problem = into.error(at, "privileged-undated", message);
                 hint(problem, "say until when and why, with `until` and `reason`".to_owned());
             }

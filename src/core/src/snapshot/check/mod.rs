@@ -98,6 +98,8 @@ fn expression(error: &ConditionError, text: Sym, at: FieldPath, code: &'static s
     const SHOWN: usize = 20;
     let rest: String = text.as_str().get(error.offset..).unwrap_or_default().chars().take(SHOWN).collect();
     let place = if error.offset == 0 || rest.is_empty() { String::new() } else { format!(", at `{rest}`") };
-    let problem = into.error(at, code, format!("{}{place}", error.message.trim_end_matches('.')));
+    let message = error.message.trim_end_matches('.');
+    let message = message.char_indices().map(|(at, c)| if at == 0 { c.to_ascii_lowercase() } else { c });
+    let problem = into.error(at, code, format!("{}{place}", message.collect::<String>()));
     hint(problem, error.hint.clone());
 }

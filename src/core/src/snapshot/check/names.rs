@@ -33,15 +33,23 @@ impl Checker<'_> {
             }
             others.sort();
             let listed = others.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
-            let (at, code, what) = match claim.0 {
-                Space::Username => (field("username"), "duplicate-username", "username".to_owned()),
-                Space::Email => (field("email"), "duplicate-email", "email".to_owned()),
+            let email = match identity {
+                Identity::Person(person) => person.email,
+                Identity::Service(_) => None,
+            };
+            let (at, code, what, name) = match claim.0 {
+                Space::Username => {
+                    (field("username"), "duplicate-username", "username".to_owned(), identity.username())
+                }
+                Space::Email => {
+                    (field("email"), "duplicate-email", "email".to_owned(), email.unwrap_or(claim.1))
+                }
                 Space::On(target) => {
                     let at = field("accounts").key(target.as_str());
-                    (at, "duplicate-username", format!("username on {target}"))
+                    (at, "duplicate-username", format!("username on {target}"), claim.1)
                 }
             };
-            let message = format!("the {what} `{}` is also that of {listed}", claim.1);
+            let message = format!("the {what} `{name}` is also that of {listed}");
             let problem = into.error(at, code, message);
             hint(problem, "names that differ only by case or Unicode form are one name".to_owned());
         }
