@@ -8,9 +8,10 @@ use std::path::Path;
 
 use jiff::tz::TimeZoneDatabase;
 use provost_core::Sym;
-use provost_core::document::{GrantSpec, Target, parse};
+use provost_core::access::risk_by;
+use provost_core::document::parse;
 use provost_core::snapshot::{Catalog, ConnectorFacts, Context, check};
-use provost_sdk::{AccountKind, Attribute, Capabilities, EntitlementKind, Risk, Setting, SettingKind};
+use provost_sdk::{AccountKind, Attribute, Capabilities, EntitlementKind, Setting, SettingKind};
 
 use crate::{files, in_repository};
 
@@ -51,7 +52,7 @@ fn told(folder: &Path) -> String {
     let context = Context {
         trusted: false,
         catalog: &catalog(),
-        risk: &risk,
+        risk: &|target, grant| risk_by(target, None, grant),
         agreed: &|_| false,
         spent: &|_| false,
         leaving: &BTreeSet::new(),
@@ -67,13 +68,6 @@ fn told(folder: &Path) -> String {
         }
     }
     told
-}
-
-/// What the target lists by name, else what it says of the rest.
-fn risk(target: &Target, grant: &GrantSpec) -> Risk {
-    let is_it = |kind, name| grant.entitlement.is_some_and(|spec| (spec.kind, spec.name) == (kind, name));
-    let listed = target.entitlements.iter().find(|listed| is_it(listed.kind, listed.name));
-    listed.and_then(|listed| listed.risk).or(target.risk).unwrap_or_default()
 }
 
 /// One connector, `gitea`, with teams, and projects that have roles.
