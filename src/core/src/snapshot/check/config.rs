@@ -41,7 +41,7 @@ pub(super) fn settings(target: &Target, declared: &[Setting], into: &mut Finding
             Some(setting) if setting.kind == SettingKind::Secret => {}
             Some(_) => {
                 let problem = into.error(at, "unknown-secret", format!("`{name}` is no secret"));
-                hint(problem, format!("write it under `config:`"));
+                hint(problem, "write it under `config:`".to_owned());
             }
             None => {
                 let message = format!("the connector {connector} has no secret `{name}`");
