@@ -41,11 +41,16 @@ pub(crate) struct Done {
 }
 
 impl Caller<'_> {
-    /// Does one operation.
-    pub(crate) async fn apply(&self, operation: &Operation, key: &IdempotencyKey) -> Result<Done> {
+    /// Does one operation. A create `of_a_new_name` is of one that nobody can have had.
+    pub(crate) async fn apply(
+        &self,
+        operation: &Operation,
+        key: &IdempotencyKey,
+        of_a_new_name: bool,
+    ) -> Result<Done> {
         // Whether a create in doubt has landed can only be told when the name was free before.
         let free = match operation {
-            Operation::Create(create) => {
+            Operation::Create(create) if !of_a_new_name => {
                 self.look_up(&Wanted::Username(create.username.clone())).await?.is_none()
             }
             _ => true,

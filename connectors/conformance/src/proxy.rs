@@ -118,6 +118,10 @@ async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer>
     let request = Request::from_parts(parts, body);
     *lock(&state.requests) += 1;
     let fault = lock(&state.choice).of(&request);
+    if request.method() != Method::GET {
+        // What was on a page before a change is not what a system would repeat: nobody could tell that it is old.
+        lock(&state.last_pages).clear();
+    }
     match &fault {
         Some(Fault::ShortPage | Fault::RepeatedPage) => {}
         Some(fault) => state.count(fault),
@@ -156,10 +160,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer>
             let before = lock(&state.last_pages).get(request.uri().path()).cloned();
             state.remember(&request, &answer);
             Ok(match before {
-                Some(page)
-                    if state.pages.is_page(&answer)
-                        && page.query != request.uri().query().map(str::to_owned) =>
-                {
+                Some(page) if state.pages.is_page(&answer) && page.comes_before(&request) => {
                     state.count(&fault);
                     page.answer()
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use provost_sdk::{Entitlement, EntitlementKey, EntitlementKind, EntitlementRef, Stage};
+use provost_sdk::{Entitlement, EntitlementKey, EntitlementKind, EntitlementRef, Error, ErrorKind, Stage};
 
 use crate::attempt::patiently;
 use crate::story::{Outcome, Story};
@@ -87,12 +87,17 @@ impl Story<'_> {
     }
 }
 
-/// Does something on the stage, which the suite tries as often as any other call.
+/// Does something on the stage. A stage is simpler than a connector, so that whatever goes wrong there is tried again.
 pub(crate) async fn staged<T, F>(story: &Story<'_>, call: impl Fn() -> F) -> Outcome<T>
 where
     F: Future<Output = provost_sdk::Result<T>>,
 {
-    patiently(story.options.attempts, call)
-        .await
-        .map_err(|error| format!("The connector's stage failed as {:?}: {error}", error.kind))
+    let again = async || {
+        call().await.map_err(|error| match error.kind {
+            ErrorKind::Unsupported => error,
+            kind => Error::new(ErrorKind::Unavailable, format!("{kind:?}: {}", error.message)),
+        })
+    };
+    let done = patiently(story.options.attempts, again).await;
+    done.map_err(|error| format!("The connector's stage failed as {error}"))
 }

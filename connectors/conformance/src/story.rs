@@ -1,6 +1,7 @@
 //! What a chapter has in its hands: the target, the entitlements that it may give, and short words for what nearly
 //! every chapter does. A failed step is a full sentence.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -33,6 +34,8 @@ pub(crate) struct Story<'a> {
     reader: Box<dyn Observe>,
     writer: Box<dyn Apply>,
     serial: AtomicU64,
+    /// Names that were given out and not used yet.
+    new_names: Mutex<BTreeSet<String>>,
     /// Accounts that the present chapter made.
     made: Mutex<Vec<AccountRef>>,
     /// Accounts that the large chapters share.
@@ -62,6 +65,7 @@ impl<'a> Story<'a> {
             writer: connector.writer(settings)?,
             reader,
             serial: AtomicU64::new(0),
+            new_names: Mutex::default(),
             made: Mutex::default(),
             crowd: Vec::new(),
             scenery: Mutex::default(),
@@ -113,7 +117,9 @@ impl<'a> Story<'a> {
     /// A name that nothing else has in this run or any other.
     pub(crate) fn name(&self, tail: &str) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{}{tail}", self.prefix, sample::base36(serial))
+        let name = format!("{}-{}{tail}", self.prefix, sample::base36(serial));
+        self.new_names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        name
     }
 
     /// Whether something of this name was made by this run.
@@ -206,7 +212,13 @@ impl<'a> Story<'a> {
 
     /// Does an operation that may fail.
     pub(crate) async fn attempt(&self, operation: &Operation) -> Result<Done, Error> {
-        let done = self.caller().apply(operation, &self.key()).await?;
+        let of_a_new_name = match operation {
+            Operation::Create(create) => {
+                self.new_names.lock().unwrap_or_else(PoisonError::into_inner).remove(&create.username)
+            }
+            _ => false,
+        };
+        let done = self.caller().apply(operation, &self.key(), of_a_new_name).await?;
         if let (Operation::Create(_), Some(account)) = (operation, &done.receipt.account) {
             self.note(account);
         }

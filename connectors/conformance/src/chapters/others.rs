@@ -146,7 +146,7 @@ async fn by_other(
     other: Caller<'_>,
     operation: &Operation,
 ) -> Outcome<crate::attempt::Done> {
-    other.apply(operation, &story.key()).await.map_err(|error| {
+    other.apply(operation, &story.key(), false).await.map_err(|error| {
         format!(
             "{} by a second writer should have worked and failed as {:?}: {error}",
             told(operation),

@@ -167,7 +167,7 @@ pub(crate) async fn read_only(story: &mut Story<'_>) -> Outcome {
         }
     }
     for operation in operations.iter().filter(|operation| story.can(operation.verb())) {
-        match caller.apply(operation, &story.key()).await {
+        match caller.apply(operation, &story.key(), false).await {
             Err(error) if error.kind == ErrorKind::PermissionDenied => {}
             Err(error) => {
                 return Err(format!(

@@ -1,5 +1,7 @@
 //! Answers that the proxy gives itself or rewrites.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -22,7 +24,7 @@ pub enum Pages {
 /// A page that went out.
 #[derive(Clone, Debug)]
 pub(super) struct Page {
-    pub(super) query: Option<String>,
+    query: BTreeMap<String, String>,
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -31,11 +33,19 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn of(request: &Request<Bytes>, answer: &Answer) -> Page {
         Page {
-            query: request.uri().query().map(str::to_owned),
+            query: parameters(request),
             status: answer.status(),
             headers: answer.headers().clone(),
             body: answer.body().clone(),
         }
+    }
+
+    /// Whether the request asks for another page of the same list: one parameter differs, or one more is there.
+    pub(super) fn comes_before(&self, request: &Request<Bytes>) -> bool {
+        let next = parameters(request);
+        let added = next.keys().filter(|name| !self.query.contains_key(*name)).count();
+        let changed = self.query.iter().filter(|(name, value)| next.get(*name) != Some(value)).count();
+        added + changed == 1
     }
 
     pub(super) fn answer(self) -> Answer {
@@ -70,6 +80,16 @@ impl Pages {
             Pages::Array => body.as_array_mut(),
         }
     }
+}
+
+fn parameters(request: &Request<Bytes>) -> BTreeMap<String, String> {
+    let query = request.uri().query().unwrap_or_default();
+    let parameters =
+        query.split('&').filter(|part| !part.is_empty()).map(|part| match part.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (part.to_owned(), String::new()),
+        });
+    parameters.collect()
 }
 
 pub(super) fn rate_limit(seconds: u32) -> Answer {

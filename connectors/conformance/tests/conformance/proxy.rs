@@ -169,6 +169,25 @@ async fn pages_are_short_or_repeated_and_their_totals_stay() -> Result<(), Failu
 }
 
 #[tokio::test]
+async fn only_another_page_of_the_same_list_is_repeated_and_none_from_before_a_change() -> Result<(), Failure>
+{
+    let repeated = || Some(Fault::RepeatedPage);
+    let (proxy, things) = started(vec![None, repeated(), None, None, repeated()]).await?;
+    fill(&things);
+    let page = async |query: &str| -> Result<Value, Failure> {
+        call(&proxy.address(), Method::GET, &format!("/things?{query}"), "").await?.json()
+    };
+    page("from=0").await?;
+    // Two parameters differ: this is another list.
+    assert_eq!(page("from=2&size=9").await?["Resources"], json!(["c"]));
+    page("from=0").await?;
+    call(&proxy.address(), Method::PUT, "/things/d", "").await?;
+    assert_eq!(page("from=2").await?["Resources"], json!(["c", "d"]));
+    assert_eq!(proxy.faults(), BTreeMap::new());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_slow_answer_is_the_right_one() -> Result<(), Failure> {
     let time = Duration::from_millis(40);
     let (proxy, things) = started(vec![Some(Fault::Slow(time))]).await?;
