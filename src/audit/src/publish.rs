@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::git::{git, run, start_error, words};
-use crate::id::CommitId;
+use crate::id::{CommitId, sha256_hex};
 use crate::layout::REF;
 
 /// How often a running git is looked at.
@@ -68,11 +68,11 @@ pub fn publish(
     ]);
     let pushed = run_until(push, "push", deadline)?;
     if pushed.status.success() {
-        return Ok(Publication::Published);
+        return note(repository, remote, tip);
     }
     // The push was refused or did not go through: what the remote has tells which.
     match remote_ref(repository, remote, deadline)? {
-        Some(found) if found == tip => Ok(Publication::Published),
+        Some(found) if found == tip => note(repository, remote, tip),
         found if found == expected => {
             Err(Error::Git { command: "push".to_owned(), message: reason(&pushed) })
         }
@@ -82,12 +82,33 @@ pub fn publish(
     }
 }
 
+/// What this repository last published to this remote, as far as it remembers: the expected value after a restart.
+///
+/// # Errors
+/// [`Error::Git`] if git cannot be started.
+pub fn last_published(repository: &Path, remote: &str) -> Result<Option<CommitId>> {
+    crate::batch::resolve(repository, &tracking_ref(remote))
+}
+
 /// Where the published ref is.
 ///
 /// # Errors
 /// [`Error::Git`] if the remote cannot be reached in time.
 pub fn published(repository: &Path, remote: &str, timeout: Duration) -> Result<Option<CommitId>> {
     remote_ref(repository, remote, Instant::now() + timeout)
+}
+
+/// Remembers what was published, so that a restart still sees that the published ref was removed.
+fn note(repository: &Path, remote: &str, tip: CommitId) -> Result<Publication> {
+    let mut command = git(repository);
+    command.args(["update-ref", "--no-deref", &tracking_ref(remote), &tip.to_string()]);
+    run(command, "update-ref")?;
+    Ok(Publication::Published)
+}
+
+/// A remote's address may hold a password, and is no name of a ref: its hash is.
+fn tracking_ref(remote: &str) -> String {
+    format!("refs/provost/published/{}", &sha256_hex(remote.as_bytes())[..16])
 }
 
 fn remote_ref(repository: &Path, remote: &str, deadline: Instant) -> Result<Option<CommitId>> {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails by panicking")]
 
 mod crashing;
+mod documented;
 mod fake_disk;
 mod indexing;
 mod killed;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use provost_audit::{CommitId, Error, Publication, publish, published};
+use provost_audit::{CommitId, Error, Publication, last_published, publish, published};
 
 use crate::kit::{World, drift, git, try_git};
 
@@ -86,7 +86,11 @@ fn a_removed_ref_is_reported_and_not_made_again() {
     let first = log.tip().commit;
     send(&world, &remote, None, first).unwrap();
     git(&remote, &["update-ref", "-d", "refs/heads/provost/audit"]);
-    assert_eq!(send(&world, &remote, Some(first), first).unwrap(), Publication::Missing);
+    // Also after a restart, which has only the repository.
+    let expected = last_published(&world.repository(), &remote.to_string_lossy()).unwrap();
+    assert_eq!(expected, Some(first));
+    assert_eq!(send(&world, &remote, expected, first).unwrap(), Publication::Missing);
+    assert_eq!(last_published(&world.repository(), "another remote").unwrap(), None);
     assert!(!try_git(&remote, &["rev-parse", "--verify", "-q", "provost/audit"]).status.success());
     assert_eq!(send(&world, &remote, None, first).unwrap(), Publication::Published);
 }

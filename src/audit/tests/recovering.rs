@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt as _;
 
-use provost_audit::{Error, JournalState, Log, Options, account_path};
+use provost_audit::{Error, JournalState, Log, Options, Thoroughness, account_path, maintain};
 
 use crate::kit::{World, at, drift, intent, outcome, records, try_git};
 
@@ -232,6 +232,33 @@ fn git_may_pack_and_collect_at_any_time() {
     assert!(fsck.status.success(), "{fsck:?}");
     drop(log);
     assert_eq!(world.open().0.tip().seq, 25);
+}
+
+#[test]
+fn maintenance_leaves_few_packs_and_does_not_disturb_the_writer() {
+    let world = World::new();
+    let mut log = world.create();
+    let packs = || {
+        let text = world.git(&["count-objects", "-v"]);
+        text.lines().find_map(|line| line.strip_prefix("packs: ")?.parse::<usize>().ok()).unwrap()
+    };
+    for thoroughness in [Thoroughness::Join, Thoroughness::Repack] {
+        for n in 0..12 {
+            log.record(&[drift("p-1", &format!("{thoroughness:?} {n}"))]).unwrap();
+            log.flush().unwrap();
+        }
+        log.record(&[drift("p-2", "pending")]).unwrap();
+        assert!(packs() > 12);
+        maintain(&world.repository(), thoroughness).unwrap();
+        assert!(packs() <= 3, "{}", packs());
+        assert!(log.read(account_path("forge", "p-1").as_str()).unwrap().unwrap().ends_with(b" 11"));
+        log.record(&[drift("p-1", "goes on")]).unwrap();
+        log.flush().unwrap();
+    }
+    let fsck = try_git(&world.repository(), &["fsck", "--strict"]);
+    assert!(fsck.status.success(), "{fsck:?}");
+    drop(log);
+    assert_eq!(world.open().0.tip().seq, 29);
 }
 
 #[test]
