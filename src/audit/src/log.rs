@@ -1,5 +1,6 @@
 //! The log: one writer that records, flushes and answers what the tip holds.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,7 +122,12 @@ impl Log {
         options: Options,
     ) -> Result<Log> {
         let layout = Layout::new(state);
-        std::fs::create_dir_all(state).map_err(Error::io("making", state))?;
+        // The log is about people: nobody else on the machine reads it.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state)
+            .map_err(Error::io("making", state))?;
         let lock = StateLock::take(&layout)?;
         repository::create(&layout.repository())?;
         let objects = Box::new(GitObjects::open(&layout.repository())?);

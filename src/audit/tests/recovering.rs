@@ -1,6 +1,6 @@
 //! A log that was left in any state is brought into order, and says what it found.
 
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 
 use provost_audit::{Error, JournalState, Log, Options, Thoroughness, account_path, maintain};
 
@@ -49,6 +49,16 @@ fn open_intents_are_reported_until_they_are_closed() {
     log.record(&[outcome(seq, "op-2", "p-2", "x")]).unwrap();
     drop(log);
     assert!(world.open().1.open.is_empty());
+}
+
+#[test]
+fn the_state_folder_is_private_and_the_log_moves_between_threads() {
+    let world = World::new();
+    let mut log = world.create();
+    let mode = std::fs::metadata(world.state()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let tip = std::thread::spawn(move || log.record(&[drift("p-1", "x")]).unwrap()[0]).join().unwrap();
+    assert_eq!(world.open().0.tip(), tip);
 }
 
 #[test]
