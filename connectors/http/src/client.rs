@@ -320,20 +320,12 @@ fn cause(error: &reqwest::Error) -> String {
     if cause.is::<reqwest::Error>() { "no reason given".to_owned() } else { one_line(&cause.to_string()) }
 }
 
-/// Whether the certificate was refused: trying again changes nothing.
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        // A TLS error travels inside of an I/O error, whose `source` skips it.
-        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref())
-            && inner.is::<rustls::Error>()
-        {
-            return true;
-        }
-        cause = error.source();
+/// Whether the certificate was refused: trying again changes nothing. A TLS error travels inside of I/O errors, whose
+/// `source` skips it.
+fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
     }
-    false
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| is_certificate(inner)) || error.source().is_some_and(is_certificate)
 }

@@ -1,5 +1,4 @@
 //! The client against servers that answer badly, late, twice or not at all.
-#![expect(clippy::unwrap_used, reason = "a test ends where its expectation does")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,9 +15,11 @@ use provost_sdk::{ErrorKind, Limits, SecretString, Settings};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+type Play = Box<dyn Fn(usize, &Verb, &str) -> Response + Send + Sync>;
+
 /// A server whose answer to the n-th call is given by a function of n, the verb and the path.
 struct Scene {
-    answer: Box<dyn Fn(usize, &Verb, &str) -> Response + Send + Sync>,
+    answer: Play,
     calls: AtomicUsize,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -58,7 +59,7 @@ async fn scene(
     .await
 }
 
-fn settings(url: &str) -> Settings {
+pub fn settings(url: &str) -> Settings {
     let mut settings = Settings { target: "forge".to_owned(), ..Settings::default() };
     settings.config.insert("url".to_owned(), url.into());
     settings.secrets.insert("token".to_owned(), SecretString::from("s3cret".to_owned()));
@@ -164,7 +165,7 @@ async fn more_patience_than_a_call_has_is_the_callers_business() {
 
 #[tokio::test]
 async fn a_call_ends_by_its_own_timeout() {
-    let answer: Box<dyn Fn(usize, &Verb, &str) -> Response + Send + Sync> = Box::new(|_, _, _| ok());
+    let answer: Play = Box::new(|_, _, _| ok());
     let (_, url) = serve(Scene {
         answer,
         calls: AtomicUsize::new(0),
@@ -184,7 +185,7 @@ async fn a_call_ends_by_its_own_timeout() {
 
 #[tokio::test]
 async fn no_more_calls_than_the_limit_are_under_way() {
-    let answer: Box<dyn Fn(usize, &Verb, &str) -> Response + Send + Sync> = Box::new(|_, _, _| ok());
+    let answer: Play = Box::new(|_, _, _| ok());
     let (scene, url) = serve(Scene {
         answer,
         calls: AtomicUsize::new(0),

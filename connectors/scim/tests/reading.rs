@@ -168,7 +168,7 @@ async fn what_users_say_they_hold_is_believed_only_after_it_was_compared() {
         let found = stand.reader.look_up(&wanted).await.unwrap().unwrap();
         assert_eq!(held(&found), BTreeSet::from([group.clone()]));
     }
-    assert_eq!(stand.fake.calls("GET /Groups"), 2, "asked for once, looked at once, then trusted");
+    assert_eq!(stand.fake.calls("GET /Groups"), 3, "asked for, looked at and looked at again, then trusted");
 }
 
 #[tokio::test]
