@@ -135,10 +135,12 @@ fn thorough(file: Sym, bytes: &[u8]) -> Parsed {
         Err(valid) => {
             let readable = String::from_utf8_lossy(bytes);
             let problem = whole_file("not-utf-8", "the file is no UTF-8 text").with_hint("save it as UTF-8");
-            let line = bytes[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let line = u32::try_from(line).unwrap_or(u32::MAX);
+            let before = String::from_utf8_lossy(&bytes[..valid]);
+            let count = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);
+            let line = count(before.matches('\n').count());
+            let column = count(before.rsplit('\n').next().map_or(0, |line| line.chars().count()));
             let excerpt = Some(locate::excerpt(&readable, line));
-            return broken(guess_key(&readable), vec![Problem { line, column: 1, excerpt, ..problem }]);
+            return broken(guess_key(&readable), vec![Problem { line, column, excerpt, ..problem }]);
         }
     };
     if bytes.starts_with(BYTE_ORDER_MARK) {
@@ -189,7 +191,13 @@ fn read_document(file: Sym, root: &Node, mut problems: Vec<Problem>) -> Parsed {
         }
     };
     if let Some(document) = &document {
-        let found = check::check(file, document).into_iter().filter(|problem| !is_broken(&problem.at));
+        let is_follow_up = |problem: &Problem| {
+            let lost_a_part =
+                || shaped.broken.iter().any(|broken| !problem.at.is_empty() && problem.at.contains(broken));
+            let depends = problem.severity == Severity::Warning && !shaped.broken.is_empty();
+            depends || is_broken(&problem.at) || lost_a_part()
+        };
+        let found = check::check(file, document).into_iter().filter(|problem| !is_follow_up(problem));
         problems.extend(found.map(|mut problem| {
             (problem.line, problem.column) = locate::find(root, &problem.at);
             problem
@@ -383,8 +391,17 @@ fn explain(problem: Problem, text: &str) -> Problem {
     Problem { code, ..problem.with_hint(hint) }
 }
 
+/// Adds the lines, except those that hold a secret.
 fn with_excerpts(mut parsed: Parsed, text: &str) -> Parsed {
-    for problem in parsed.problems.iter_mut().filter(|problem| problem.line > 0) {
+    let secret: Vec<u32> = parsed
+        .problems
+        .iter()
+        .filter(|problem| problem.code == "secret")
+        .map(|problem| problem.line)
+        .collect();
+    for problem in
+        parsed.problems.iter_mut().filter(|problem| problem.line > 0 && !secret.contains(&problem.line))
+    {
         problem.excerpt = Some(locate::excerpt(text, problem.line));
     }
     parsed

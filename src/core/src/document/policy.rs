@@ -40,7 +40,7 @@ pub struct Tier {
 
 /// Who may agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Approver {
     /// The owners of what is granted or changed.
     #[default]

@@ -33,7 +33,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let allowed = if word.chars().count() <= 4 { 1 } else { 2 };
     known
         .into_iter()
-        .map(|candidate| (distance(&word.to_lowercase(), candidate), candidate))
+        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min()
         .map(|(_, candidate)| candidate)
@@ -256,9 +256,11 @@ impl<'schema> Walk<'schema> {
                 broken: Vec::new(),
             };
             let value = trial.value(node, branch, at);
-            (trial.problems.len(), trial, value)
+            // A problem far inside means that everything around it was understood.
+            let depth = trial.problems.iter().map(|problem| problem.at.steps().len()).max();
+            ((trial.problems.len(), std::cmp::Reverse(depth)), trial, value)
         });
-        let (_, trial, value) = best.min_by_key(|(problems, ..)| *problems)?;
+        let (_, trial, value) = best.min_by_key(|(badness, ..)| *badness)?;
         self.problems.extend(trial.problems);
         self.broken.extend(trial.broken);
         value

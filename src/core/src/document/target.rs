@@ -92,7 +92,7 @@ pub struct Profile {
 
 /// A template of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum EnforcedTemplate {
     /// Kept equal.
     Enforced(Sym),

@@ -125,7 +125,7 @@ fn employments(check: &mut Check, person: &Person) {
         None if person.employments.is_empty() && person.status != Status::Departed => {
             check
                 .warning(
-                    FieldPath::root(),
+                    FieldPath::field("employment"),
                     "no-employment",
                     "without an employment a person counts as having left",
                 )

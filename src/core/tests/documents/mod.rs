@@ -1,0 +1,6 @@
+//! Documents: reading, mistakes, the example organisation, and the page that describes the format.
+
+mod example;
+mod format;
+mod mistakes;
+mod reading;
