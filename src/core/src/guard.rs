@@ -4,9 +4,10 @@
 //! with the figure. A limit is a share of the population *or* a number, whichever is reached first; a minimum
 //! population lifts the share only. What departures that are written down take away is counted apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use provost_sdk::Operation;
@@ -122,23 +123,25 @@ impl History {
 
 /// Which operations of the plan are over a limit, by their place, and by how much.
 pub fn tripped(plan: &Plan, limits: &Limits, history: &History, now: Timestamp) -> BTreeMap<usize, Figure> {
-    let mut counted: BTreeMap<Part, (BTreeSet<(Sym, &str, Option<String>)>, Vec<usize>)> = BTreeMap::new();
+    let mut counted: FxHashMap<Part, Counted<'_>> = FxHashMap::default();
     for (place, planned) in plan.operations.iter().enumerate() {
         for part in parts(planned) {
-            let (units, places) = counted.entry(part).or_default();
+            let Counted { units, places } = counted.entry(part).or_default();
             units.insert(unit(planned, part));
             places.push(place);
         }
     }
+    let mut counted: Vec<(Part, Counted<'_>)> = counted.into_iter().collect();
+    counted.sort_unstable_by_key(|(part, _)| *part);
     let mut tripped = BTreeMap::new();
-    for (part, (units, places)) in counted {
+    for (part, Counted { units, places }) in counted {
         let Some(limit) = limits.of(part) else { continue };
         let done = limit.window.map_or(0, |window| history.since(part, now - window.0));
         let planned = u32::try_from(units.len()).unwrap_or(u32::MAX);
         let count = planned.saturating_add(done);
         // What was done in the window is no longer there to be counted: a slow bleed must not shrink its own base.
-        let population =
-            limits.population(part).saturating_add(if part.limit == Limit::Additions { 0 } else { done });
+        let gone = if part.limit == Limit::Additions { 0 } else { done };
+        let population = limits.population(part).saturating_add(gone);
         let Some(allowed) = allowed(limit, population).filter(|allowed| count > *allowed) else { continue };
         for place in places {
             tripped.entry(place).or_insert(Figure { part, count, population, allowed });
@@ -146,6 +149,16 @@ pub fn tripped(plan: &Plan, limits: &Limits, history: &History, now: Timestamp) 
     }
     tripped
 }
+
+/// What a plan has of one part.
+#[derive(Default)]
+struct Counted<'a> {
+    units: FxHashSet<Unit<'a>>,
+    places: Vec<usize>,
+}
+
+/// What is counted once: whose it is, the account, and the anchor and role of the entitlement.
+type Unit<'a> = (Sym, &'a str, &'a str, &'a str);
 
 /// What an operation counts as once it is done, for [`History::record`]. Each counts one; ending the sessions of an
 /// account that is disabled too counts nothing.
@@ -173,20 +186,17 @@ pub fn parts(planned: &Planned) -> Vec<Part> {
 }
 
 /// What is counted once, however many operations it takes: a person, an account, or an account's entitlement.
-fn unit(planned: &Planned, part: Part) -> (Sym, &str, Option<String>) {
+fn unit(planned: &Planned, part: Part) -> Unit<'_> {
+    let nobody = || planned.identity.unwrap_or(planned.target);
     if part.target.is_none() {
-        return (planned.identity.unwrap_or(planned.target), "", None);
+        return (nobody(), "", "", "");
     }
     let account = planned.operation.account().map_or("", |account| account.anchor.as_str());
-    let entitlement = planned.operation.entitlement().map(|entitlement| {
-        format!("{}\0{}", entitlement.anchor, entitlement.role.as_deref().unwrap_or_default())
+    let (anchor, role) = planned.operation.entitlement().map_or(("", ""), |entitlement| {
+        (entitlement.anchor.as_str(), entitlement.role.as_deref().unwrap_or_default())
     });
     // Accounts that are still to be made have no anchor to be told apart by.
-    (
-        if account.is_empty() { planned.identity.unwrap_or(planned.target) } else { planned.target },
-        account,
-        entitlement,
-    )
+    (if account.is_empty() { nobody() } else { planned.target }, account, anchor, role)
 }
 
 fn allowed(limit: GuardLimit, population: u32) -> Option<u32> {
@@ -269,5 +279,150 @@ impl std::fmt::Display for Figure {
             write!(f, " on {target}")?;
         }
         write!(f, ": {count} of {population}, and {allowed} are allowed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_sdk::{AccountRef, Risk};
+
+    use super::*;
+    use crate::plan::{Queue, digest_of};
+
+    fn now() -> Timestamp {
+        "2026-12-01T12:00:00Z".parse().expect("an instant")
+    }
+
+    /// A plan that disables so many accounts, each of another person.
+    fn disables(count: usize, class: Class) -> Plan {
+        let planned = |number: usize| {
+            let name = format!("{number}");
+            let account = AccountRef { anchor: name.as_str().into(), username: name.clone() };
+            let operation = Operation::Disable { account };
+            let (target, identity) = (Sym::new("forge"), Some(Sym::new(&name)));
+            Planned {
+                digest: digest_of(target, target, identity, target, &operation),
+                target,
+                identity,
+                profile: target,
+                operation,
+                tier: Risk::Low,
+                queue: Queue::Leaver,
+                class,
+                drift: false,
+                causes: Vec::new(),
+                after: Vec::new(),
+                grants: None,
+                gains: Vec::new(),
+            }
+        };
+        Plan { operations: (0..count).map(planned).collect(), ..Plan::default() }
+    }
+
+    fn limits(population: usize, removals: Option<GuardLimit>) -> Limits {
+        let guards = Guards { removals, ..Guards::default() };
+        let people = Guards {
+            removals: Some(GuardLimit { percent: None, count: None, window: None, minimum: None }),
+            ..Guards::default()
+        };
+        Limits {
+            targets: [(Sym::new("forge"), guards)].into(),
+            people,
+            populations: [((Sym::new("forge"), Sym::new(ACCOUNTS)), population)].into(),
+            identities: population,
+        }
+    }
+
+    fn limit(percent: Option<u8>, count: Option<u32>, minimum: Option<u32>) -> Option<GuardLimit> {
+        Some(GuardLimit { percent, count, window: Some(DAY), minimum })
+    }
+
+    fn trips(count: usize, limits: &Limits, history: &History) -> bool {
+        let tripped = tripped(&disables(count, Class::Removal), limits, history, now());
+        assert!(tripped.is_empty() || tripped.len() == count, "a part is refused as a whole");
+        !tripped.is_empty()
+    }
+
+    #[test]
+    fn percent_or_count_and_a_minimum_population_lifts_percent_only() {
+        let none = History::default();
+        let of = |population, percent, count, minimum| limits(population, limit(percent, count, minimum));
+        assert!(!trips(10, &of(100, Some(10), None, None), &none));
+        assert!(trips(11, &of(100, Some(10), None, None), &none));
+        assert!(trips(4, &of(100, Some(10), Some(3), None), &none));
+        assert!(!trips(3, &of(100, Some(10), Some(3), None), &none));
+        assert!(
+            !trips(9, &of(9, Some(10), Some(9), Some(10)), &none),
+            "below the minimum percent does not count"
+        );
+        assert!(trips(9, &of(9, Some(10), Some(8), Some(10)), &none), "the number always does");
+        assert!(!trips(9, &of(9, None, None, None), &none));
+    }
+
+    #[test]
+    fn built_in_limits_hold_where_no_document_says_any() {
+        let none = History::default();
+        assert!(trips(25, &limits(25, None), &none), "everybody of a small organisation");
+        assert!(!trips(5, &limits(25, None), &none));
+        assert!(trips(51, &limits(100_000, None), &none));
+        assert!(!trips(50, &limits(100_000, None), &none));
+        let all = disables(60, Class::Departure);
+        assert!(tripped(&all, &limits(1_000, None), &none, now()).is_empty(), "leaving that is written down");
+        assert!(!tripped(&disables(201, Class::Departure), &limits(1_000, None), &none, now()).is_empty());
+    }
+
+    #[test]
+    fn a_slow_bleed_trips_the_window_and_what_is_over_is_forgotten() {
+        let limits = limits(990, limit(Some(1), None, None));
+        let part = Part { target: Some("forge".into()), kind: Sym::new(ACCOUNTS), limit: Limit::Removals };
+        let mut history = History::default();
+        for hour in 1..=8 {
+            history.record(now() - SignedDuration::from_hours(hour), part, 1);
+        }
+        assert!(!trips(1, &limits, &history), "nine of 998 in a day");
+        history.record(now() - SignedDuration::from_hours(23), part, 1);
+        assert!(trips(1, &limits, &history), "ten of 999 in a day");
+        let other = Part { target: Some("tickets".into()), ..part };
+        let mut elsewhere = History::default();
+        elsewhere.record(now(), other, 100);
+        assert!(!trips(1, &limits, &elsewhere), "another target's removals are its own");
+        let mut old = History::default();
+        old.record(now() - SignedDuration::from_hours(24), part, 100);
+        assert!(!trips(1, &limits, &old), "the window is over");
+        old.forget(now());
+        assert_eq!(old, History::default());
+    }
+
+    #[test]
+    fn every_deletion_counts_as_a_removal_too_and_people_over_all_targets() {
+        let of = |class| parts(&disables(1, class).operations[0]);
+        let limits =
+            |class| of(class).iter().map(|part| (part.target.is_some(), part.limit)).collect::<Vec<_>>();
+        assert_eq!(
+            limits(Class::Deletion),
+            [
+                (true, Limit::Deletions),
+                (true, Limit::Removals),
+                (false, Limit::Deletions),
+                (false, Limit::Removals)
+            ]
+        );
+        assert_eq!(limits(Class::Departure), [(true, Limit::Departures), (false, Limit::Departures)]);
+        assert_eq!(limits(Class::Addition), [(true, Limit::Additions)]);
+        assert_eq!(limits(Class::Change), []);
+    }
+
+    #[test]
+    fn people_are_counted_once_over_all_targets() {
+        let mut plan = disables(3, Class::Removal);
+        let mut second = disables(3, Class::Removal).operations;
+        second.iter_mut().for_each(|planned| planned.target = "tickets".into());
+        plan.operations.extend(second);
+        let people = |count| Limits {
+            people: Guards { removals: limit(None, Some(count), None), ..Guards::default() },
+            ..Limits::default()
+        };
+        assert!(tripped(&plan, &people(3), &History::default(), now()).is_empty());
+        assert_eq!(tripped(&plan, &people(2), &History::default(), now()).len(), 6);
     }
 }

@@ -33,9 +33,12 @@ pub(super) struct Site<'a> {
     /// Why nothing is deleted or transferred here now.
     stopped: Option<Why>,
     resolved: RefCell<FxHashMap<Set<Spec>, Rc<Entitled>>>,
-    risks: RefCell<FxHashMap<(Sym, Option<Key>, Option<Spec>), Risk>>,
+    risks: RefCell<FxHashMap<Weighed, Risk>>,
     strangers: OnceCell<FxHashMap<(Sym, Sym), Sym>>,
 }
+
+/// A profile, and an entitlement as the target and as a document knows it.
+type Weighed = (Sym, Option<Key>, Option<Spec>);
 
 /// A set of entitlements as the target knows them.
 #[derive(Debug, Default)]

@@ -2,7 +2,9 @@
 //! share in `shared.yaml`), what the targets have (`observed.yaml`), and the plan with its decisions (`plan.txt`).
 //! `UPDATE=1` writes what is planned now.
 
+mod checks;
 mod convergence;
+mod model;
 mod read;
 mod story;
 mod told;
