@@ -8,6 +8,10 @@ use rustc_hash::FxHashMap;
 use crate::Sym;
 use crate::condition::{Asked, Condition, Field, Subject};
 
+/// Tuples of values that one group remembers. Beyond it nearly every identity has its own, and remembering only
+/// costs memory.
+const REMEMBERED: usize = 1 << 16;
+
 /// The conditions of all roles.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Birthright {
@@ -18,12 +22,18 @@ pub(super) struct Birthright {
     key: Vec<Option<Sym>>,
 }
 
+/// One value a field.
+type Values = Box<[Option<Sym>]>;
+
+/// Fields, and the conditions that read no others.
+type Footprint<'a> = (Vec<Field>, Vec<(Sym, &'a Condition)>);
+
 #[derive(Clone, Debug)]
 struct Group {
     fields: Vec<Field>,
     members: Vec<Member>,
     /// Answers by values. Where nearly everybody has values of his own, none are kept.
-    memo: Option<FxHashMap<Box<[Option<Sym>]>, Arc<[Sym]>>>,
+    memo: Option<FxHashMap<Values, Arc<[Sym]>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +96,7 @@ impl Birthright {
     }
 
     fn grouped(&self, subject: Subject) -> Vec<Group> {
-        let mut footprints: Vec<(Vec<Field>, Vec<(Sym, &Condition)>)> = Vec::new();
+        let mut footprints: Vec<Footprint<'_>> = Vec::new();
         let mut conditions: Vec<(Sym, &Condition)> = self
             .conditions
             .iter()
@@ -97,7 +107,7 @@ impl Birthright {
         conditions.sort_by_key(|(role, condition)| (usize::MAX - condition.footprint().len(), *role));
         for (role, condition) in conditions {
             let individual = condition.footprint().iter().any(|field| field.is_individual());
-            let within = |(fields, _): &&mut (Vec<Field>, _)| {
+            let within = |(fields, _): &&mut Footprint<'_>| {
                 condition.footprint().iter().all(|field| fields.contains(field))
                     && individual == fields.iter().any(|field: &Field| field.is_individual())
             };
@@ -140,6 +150,8 @@ impl Group {
         let met = self.members.iter().filter(|member| member.condition.is_met_by_values(key, &member.places));
         let roles: Arc<[Sym]> = met.map(|member| member.role).collect();
         into.extend(roles.iter());
-        memo.insert(key.as_slice().into(), roles);
+        if memo.len() < REMEMBERED {
+            memo.insert(key.as_slice().into(), roles);
+        }
     }
 }

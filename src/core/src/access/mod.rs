@@ -214,6 +214,12 @@ impl Access {
         who
     }
 
+    /// The risk of a grant that some role or identity names, known without looking at the target again; of any other
+    /// grant [`risk()`] finds it.
+    pub fn risk(&self, power: Power) -> Option<Risk> {
+        self.rules.weight(power).map(|weight| weight.risk)
+    }
+
     /// The next instant at which anything changes by itself.
     pub fn next_boundary(&self) -> Option<Timestamp> {
         self.boundaries.next()

@@ -160,7 +160,7 @@ fn direct(identity: Identity<'_>, zone: &TimeZone, rules: &Rules, claims: &mut V
     for (index, grant) in (0..).zip(identity.grants()) {
         let power = Power::from(&grant.grant);
         let window = terms::window(grant.from, Some(grant.until), zone).and(life);
-        let (weight, source) = (rules.weigh(power), Source::Direct { index });
+        let (weight, source) = (rules.weight(power).unwrap_or(Weight::UNKNOWN), Source::Direct { index });
         claims.push(Claim { power, weight, window, source, listed: None, dated: true });
     }
 }

@@ -26,12 +26,15 @@ pub fn risk_by(target: &Target, facts: Option<&TargetFacts>, grant: &GrantSpec) 
     Scale::new(target, facts).risk(power.profile, power.entitlement)
 }
 
+/// Something that contains an entitlement, and the role within that which is meant; any where absent.
+type Outer = (Option<Sym>, Spec);
+
 /// One target's risks, ready to be asked many times.
 pub(super) struct Scale<'a> {
     target: &'a Target,
     facts: Option<&'a TargetFacts>,
-    /// What contains an entitlement, by its kind and folded name; with the role within it that is meant.
-    outer: FxHashMap<(Sym, String), Vec<(Option<Sym>, Spec)>>,
+    /// By kind and folded name.
+    outer: FxHashMap<(Sym, String), Vec<Outer>>,
 }
 
 impl<'a> Scale<'a> {

@@ -16,8 +16,8 @@ use crate::snapshot::{Dirty, Snapshot};
 pub(super) struct Rules {
     flats: FxHashMap<Sym, Flat>,
     separations: Separations,
-    /// Weights of powers that identities hold directly.
-    direct: FxHashMap<Power, Weight>,
+    /// Weights of the powers that roles grant and identities hold directly.
+    weights: FxHashMap<Power, Weight>,
     pub(super) birthright: Birthright,
     pub(super) profiles: Profiles,
 }
@@ -70,9 +70,9 @@ impl Rules {
         &self.separations
     }
 
-    /// The weight of a power that somebody holds directly; [`Rules::learn_direct`] has seen it.
-    pub(super) fn weigh(&self, power: Power) -> Weight {
-        self.direct.get(&power).copied().unwrap_or(Weight::UNKNOWN)
+    /// The weight of a power that a role grants or somebody holds directly.
+    pub(super) fn weight(&self, power: Power) -> Option<Weight> {
+        self.weights.get(&power).copied()
     }
 
     /// Weighs the powers that identities hold directly.
@@ -82,18 +82,18 @@ impl Rules {
         facts: &Facts,
         powers: impl IntoIterator<Item = Power>,
     ) {
-        let mut unknown = powers.into_iter().filter(|power| !self.direct.contains_key(power)).peekable();
+        let mut unknown = powers.into_iter().filter(|power| !self.weights.contains_key(power)).peekable();
         if unknown.peek().is_none() {
             return;
         }
         let mut weights = Weights::new(snapshot, facts, &self.separations);
         let weighed: Vec<(Power, Weight)> = unknown.map(|power| (power, weights.weigh(power))).collect();
-        self.direct.extend(weighed);
+        self.weights.extend(weighed);
     }
 
     fn flatten(&mut self, snapshot: &Snapshot, facts: &Facts, dirty: &Dirty, difference: &mut Difference) {
         let targets = &difference.targets;
-        self.direct.retain(|power, _| !targets.contains(&power.target));
+        self.weights.retain(|power, _| !targets.contains(&power.target));
         let stale = |flat: &Flat| {
             flat.closure.iter().any(|role| dirty.roles.contains(role))
                 || flat.grants.iter().any(|grant| targets.contains(&grant.power.target))
@@ -108,7 +108,10 @@ impl Rules {
                 difference.roles.insert(id);
             }
             match flat {
-                Some(flat) => self.flats.insert(id, flat),
+                Some(flat) => {
+                    self.weights.extend(flat.grants.iter().map(|grant| (grant.power, grant.weight)));
+                    self.flats.insert(id, flat)
+                }
                 None => self.flats.remove(&id),
             };
         }

@@ -56,7 +56,7 @@ impl Desired for Resolved<'_> {
     }
 
     fn risk(&self, power: Power) -> Risk {
-        risk(self.snapshot, self.facts, power)
+        self.access.risk(power).unwrap_or_else(|| risk(self.snapshot, self.facts, power))
     }
 
     fn waiting(&self) -> Vec<Waiting> {

@@ -298,6 +298,7 @@ proptest! {
             prop_assert_eq!(from_why, held);
             for grant in in_force {
                 prop_assert_eq!(grant.risk, risk(snapshot, facts, grant.power));
+                prop_assert_eq!(history.access.risk(grant.power), Some(grant.risk));
                 prop_assert!(evidence.covers(id, grant.power, grant.risk, history.now));
                 prop_assert!(grant.causes.iter().any(|cause| cause.window.contains(history.now)));
             }
