@@ -1,0 +1,51 @@
+//! The only writer. It makes no choices: it executes what the gate let through, and nothing else has a way in.
+//!
+//! A writer is opened for an adopted target only: [`Writers`] asks for proof that just the engine can give.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use provost_core::Sym;
+use provost_sdk::{Apply, Connector, Error, ErrorKind, IdempotencyKey, Receipt, Result, Settings};
+
+use crate::engine::{Adopted, EngineHandle, Prepared};
+
+/// The writers of the adopted targets.
+#[derive(Default)]
+pub struct Writers(Mutex<HashMap<Sym, Arc<dyn Apply>>>);
+
+impl Writers {
+    /// The writer of an adopted target, opened at its first use.
+    pub fn of(&self, adopted: &Adopted, connector: &dyn Connector, settings: &Settings) -> Result<Arc<dyn Apply>> {
+        let mut writers = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(writer) = writers.get(&adopted.target()) {
+            return Ok(Arc::clone(writer));
+        }
+        let writer: Arc<dyn Apply> = Arc::from(connector.writer(settings)?);
+        writers.insert(adopted.target(), Arc::clone(&writer));
+        Ok(writer)
+    }
+
+    /// Forgets a writer: its target's document or secrets changed.
+    pub fn close(&self, target: Sym) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&target);
+    }
+}
+
+/// Does one operation whose intent is durable. Once begun it is never dropped: it ends by the connector's own timeout.
+pub async fn call(engine: &EngineHandle, target: Sym, prepared: Arc<Prepared>) -> Result<Receipt> {
+    let writer = engine.writer(target)?;
+    let operation = prepared.operation()?;
+    let key = IdempotencyKey(prepared.key());
+    // A task of its own: the call goes on to its end whatever happens to whoever waits for it.
+    let call = tokio::spawn(async move { writer.apply(&operation, &key).await });
+    call.await.unwrap_or_else(|error| {
+        let panicked = Error::new(ErrorKind::InvalidResponse, "The connector failed in the middle of a call.");
+        Err(panicked.because(error).in_doubt())
+    })
+}
+
+/// The refusal to begin a call after its intent's not-after.
+pub fn late() -> Error {
+    Error::new(ErrorKind::Timeout, "The call was not begun before its not-after.")
+}

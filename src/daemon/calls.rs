@@ -1,0 +1,187 @@
+//! Running commands: each that takes time becomes a task, and its answer an event.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use provost_core::Sym;
+use provost_core::step::{Command, Event, Failure, Mode, OperationId, Scope};
+use provost_sdk::ErrorKind;
+
+use super::Shared;
+use super::settle;
+use crate::engine::Prepared;
+use crate::{apply, observe};
+
+/// Begins one command.
+pub(super) fn run(shared: &Shared, command: Command) {
+    let shared = shared.clone();
+    match command {
+        Command::Fetch => fetch(shared),
+        Command::Load(commit) => load(&shared, commit),
+        Command::Advance => advance(&shared),
+        Command::Read { target, mode } => {
+            tokio::spawn(read(shared, target, mode));
+        }
+        Command::Plan { target, scope } => plan(&shared, target, scope),
+        Command::Intend { target, operations } => {
+            tokio::spawn(intend(shared, target, operations));
+        }
+        Command::Call { target, operation } => {
+            tokio::spawn(call(shared, target, operation));
+        }
+        Command::Abandon { target, operations } => {
+            tokio::spawn(abandon(shared, target, operations));
+        }
+        Command::Exit => {}
+    }
+}
+
+fn send(shared: &Shared, event: Event) {
+    // Nobody listens any more only when the daemon has ended.
+    drop(shared.events.send(event));
+}
+
+fn fetch(shared: Shared) {
+    tokio::task::spawn_blocking(move || {
+        let head = shared.engine.source().head();
+        let head = head.map(|id| Sym::new(&id.to_string())).map_err(|error| error.to_string());
+        if let Err(error) = &head {
+            tracing::warn!(%error, "the tracked branch cannot be looked at");
+        }
+        send(&shared, Event::Head(head));
+    });
+}
+
+fn load(shared: &Shared, commit: Sym) {
+    let answer = shared.clone();
+    shared.engine.run(move |engine| {
+        let result = engine.load(commit, Timestamp::now()).map_err(|error| error.to_string());
+        match &result {
+            Ok(_) => tracing::info!(%commit, "the commit counts"),
+            Err(error) => tracing::error!(%commit, %error, "the commit is not taken"),
+        }
+        send(&answer, Event::Loaded { commit, result });
+    });
+}
+
+fn advance(shared: &Shared) {
+    let answer = shared.clone();
+    shared.engine.run(move |engine| {
+        let world = engine.advance(Timestamp::now());
+        send(&answer, Event::Advanced(world));
+    });
+}
+
+fn plan(shared: &Shared, target: Sym, scope: Scope) {
+    let answer = shared.clone();
+    shared.engine.run(move |engine| {
+        let plan = engine.plan(target, &scope, Timestamp::now());
+        send(&answer, Event::Planned { target, plan });
+    });
+}
+
+async fn read(shared: Shared, target: Sym, mode: Mode) {
+    let result = match observe::read(&shared.engine, target, mode).await {
+        Ok(reading) => {
+            // What provost did in doubt is settled first: by this read, if it began late enough.
+            let engine = shared.engine.clone();
+            let merged = engine.ask(move |engine| engine.merge(reading, Timestamp::now())).await;
+            match merged {
+                Some(Ok(summary)) => {
+                    settle::after_read(&shared, target).await;
+                    Ok(summary)
+                }
+                Some(Err(error)) => Err(failure_of(&error.to_string())),
+                None => return,
+            }
+        }
+        Err(error) => Err(Failure { kind: error.kind.clone(), message: error.to_string(), in_doubt: false }),
+    };
+    if let Err(failure) = &result {
+        tracing::warn!(%target, error = %failure.message, "the target cannot be read");
+    }
+    send(&shared, Event::Read { target, result });
+}
+
+async fn intend(shared: Shared, target: Sym, operations: Vec<OperationId>) {
+    let ids = operations.clone();
+    let Some(record) = shared.engine.ask(move |engine| engine.intent(target, &ids, Timestamp::now())).await else {
+        return;
+    };
+    let result = match shared.engine.recorder().record(vec![record]).await {
+        Ok(recorded) => {
+            let seq = recorded.first().map_or(0, |recorded| recorded.seq);
+            shared.engine.intended(&operations, seq);
+            Ok(operations)
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if result.is_err() {
+        settle::when_journal_heals(shared.clone());
+    }
+    send(&shared, Event::Intended { target, result });
+}
+
+async fn call(shared: Shared, target: Sym, operation: OperationId) {
+    let Some(prepared) = shared.engine.prepared(operation) else { return };
+    let began = Timestamp::now();
+    let result = if began > prepared.not_after {
+        Err(apply::late())
+    } else {
+        apply::call(&shared.engine, target, Arc::clone(&prepared)).await
+    };
+    let outcome = Outcome { prepared, began, result };
+    let recorded = record_outcome(&shared, target, operation, outcome).await;
+    send(&shared, Event::Called { target, operation, result: recorded });
+}
+
+struct Outcome {
+    prepared: Arc<Prepared>,
+    began: Timestamp,
+    result: provost_sdk::Result<provost_sdk::Receipt>,
+}
+
+/// The outcome is durable before the daemon hears of it. If it cannot be recorded, the journal is broken: nothing more
+/// is begun, and the operation is in doubt until it is settled from the log.
+async fn record_outcome(
+    shared: &Shared,
+    target: Sym,
+    operation: OperationId,
+    outcome: Outcome,
+) -> Result<provost_core::step::Done, Failure> {
+    let Outcome { prepared, began, result } = outcome;
+    let failure = result.as_ref().err().map(|error| Failure {
+        kind: error.kind.clone(),
+        message: error.to_string(),
+        in_doubt: error.may_have_landed,
+    });
+    let landed = shared.engine.ask(move |engine| engine.landed(target, &prepared, result, began, Timestamp::now())).await;
+    let Some((record, done)) = landed else { return Err(failure_of("the engine has ended")) };
+    if let Err(error) = shared.engine.recorder().record(vec![record]).await {
+        settle::when_journal_heals(shared.clone());
+        send(shared, Event::Intended { target, result: Err(error.to_string()) });
+        return Err(Failure { in_doubt: true, ..failure_of(&error.to_string()) });
+    }
+    shared.engine.forget(operation);
+    match failure {
+        None => Ok(done),
+        Some(failure) => Err(failure),
+    }
+}
+
+async fn abandon(shared: Shared, target: Sym, operations: Vec<OperationId>) {
+    let ids = operations.clone();
+    let records = shared.engine.ask(move |engine| engine.abandoned(target, &ids, Timestamp::now())).await;
+    if let Some(records) = records
+        && let Err(error) = shared.engine.recorder().record(records).await
+    {
+        tracing::error!(%error, "intents that were not attempted stay in doubt");
+    }
+    for operation in operations {
+        shared.engine.forget(operation);
+    }
+}
+
+fn failure_of(message: &str) -> Failure {
+    Failure { kind: ErrorKind::Unavailable, message: message.to_owned(), in_doubt: false }
+}

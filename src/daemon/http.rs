@@ -1,0 +1,221 @@
+//! HTTP: probes, metrics and status for everybody who may reach the address; control over a socket in the state folder
+//! for whoever may open that.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use provost_core::Sym;
+use provost_core::step::{Event, Health, Sync};
+use provost_sdk::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::{DaemonError, Report, Shared, target_named};
+use crate::control;
+
+/// Listens on the settings' address, if any, and on the control socket; gives the socket's path.
+pub(super) async fn listen(shared: &Shared) -> Result<PathBuf, DaemonError> {
+    if let Some(address) = shared.settings.http.listen {
+        let failed = |source| DaemonError::Listen { place: address.to_string(), source };
+        let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
+        let token = shared.settings.http.token.as_deref();
+        let token = token.map(|name| shared.settings.secret(name, None)).transpose()?;
+        let router = router(shared).layer(from_fn_with_state(token.map(std::sync::Arc::new), show_token));
+        serve(async move { axum::serve(listener, router).await });
+        tracing::info!(%address, "the API listens");
+    }
+    let socket = control::socket(&shared.settings.state);
+    let failed = |source| DaemonError::Listen { place: socket.display().to_string(), source };
+    // Whoever holds the lock on the state is the only daemon here, so what is left of a socket is a dead one's.
+    drop(std::fs::remove_file(&socket));
+    let listener = tokio::net::UnixListener::bind(&socket).map_err(failed)?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let router = router(shared).merge(control_router(shared));
+    serve(async move { axum::serve(listener, router).await });
+    Ok(socket)
+}
+
+fn serve(work: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+    tokio::spawn(async move {
+        if let Err(error) = work.await {
+            tracing::error!(%error, "the API stopped");
+        }
+    });
+}
+
+type Token = Option<std::sync::Arc<provost_sdk::SecretString>>;
+
+/// Refuses whoever does not show the token, where one is asked for. `/healthz` needs none: it says nothing.
+async fn show_token(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let passes = token.is_none_or(|token| same(token.expose_secret().as_bytes(), shown.as_bytes()));
+    if passes || request.uri().path() == "/healthz" {
+        return next.run(request).await;
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, Json(json!({ "error": "Show the API's token." }))).into_response()
+}
+
+/// Compares in a time that does not tell how much was right.
+fn same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).fold(0, |differs, (left, right)| differs | (left ^ right)) == 0
+}
+
+/// What everybody may ask.
+pub fn router(shared: &Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .with_state(shared.clone())
+}
+
+/// What only the operator of the state folder may ask.
+fn control_router(shared: &Shared) -> Router {
+    Router::new()
+        .route("/control/suspend", post(suspend))
+        .route("/control/resume", post(resume))
+        .route("/control/refresh", post(refresh))
+        .route("/control/adopt/{target}", post(adopt))
+        .route("/control/trust/{commit}", post(trust))
+        .with_state(shared.clone())
+}
+
+async fn status(State(shared): State<Shared>) -> Json<Report> {
+    Json(shared.report.borrow().clone())
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    let report = shared.report.borrow().clone();
+    let why = if let Some(why) = &report.status.journal_error {
+        Some(why.clone())
+    } else if report.status.commit.is_none() {
+        Some("No commit counts yet.".to_owned())
+    } else {
+        report.status.source_error.clone()
+    };
+    match why {
+        None => (StatusCode::OK, "ready\n".to_owned()).into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let report = shared.report.borrow().clone();
+    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    match exposition(&report) {
+        Ok(text) => (kind, text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// The report in OpenMetrics' text format.
+fn exposition(report: &Report) -> Result<String, std::fmt::Error> {
+    use prometheus_client::metrics::counter::ConstCounter;
+    use prometheus_client::metrics::gauge::ConstGauge;
+    use prometheus_client::registry::Registry;
+    let mut registry = Registry::with_prefix("provost");
+    let flag = |on: bool| ConstGauge::new(i64::from(on));
+    registry.register("journal_writable", "Whether audit records can be written", flag(report.status.journal_error.is_none()));
+    registry.register("source_readable", "Whether the tracked branch can be looked at", flag(report.status.source_error.is_none()));
+    registry.register("audit_published", "Whether the newest audit record is published", flag(report.audit.error.is_none()));
+    registry.register("problems", "Problems of the documents", ConstGauge::new(count(report.held.problems.len())));
+    for target in &report.status.targets {
+        let labels = [("target".into(), target.target.to_string().into())];
+        let one = registry.sub_registry_with_labels(labels.into_iter());
+        one.register("target_synced", "Whether the target is as it should be", flag(target.sync == Sync::Synced));
+        let healthy = matches!(target.health, Health::Healthy | Health::Progressing);
+        one.register("target_healthy", "Whether the target can be worked with", flag(healthy));
+        one.register("target_quarantined", "Whether nothing is added to the target", flag(target.health == Health::Quarantined));
+        one.register("operations_unfinished", "Operations queued or under way", ConstGauge::new(count(target.unfinished)));
+        one.register("operations_waiting", "Operations that wait for evidence", ConstGauge::new(count(target.waiting)));
+        one.register("operations_refused", "Operations that guards refused", ConstGauge::new(count(target.refused)));
+        one.register("operations_succeeded", "Operations that succeeded", ConstCounter::new(target.succeeded));
+        one.register("operations_failed", "Operations that failed", ConstCounter::new(target.failed));
+    }
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+async fn suspend(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
+    tell(&shared, body, Event::Suspend)
+}
+
+async fn refresh(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
+    tell(&shared, body, Event::Refresh)
+}
+
+async fn resume(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
+    let target = named(body.as_ref());
+    shared.engine.run(move |engine| engine.resume(target));
+    tell(&shared, body, Event::Resume)
+}
+
+fn tell(shared: &Shared, body: Option<Json<Value>>, event: impl Fn(Option<Sym>) -> Event) -> Response {
+    let target = named(body.as_ref());
+    let known = |target: Sym| shared.report.borrow().status.targets.iter().any(|status| status.target == target);
+    match target {
+        Some(target) if !known(target) => {
+            let why = format!("There is no target {target} in force.");
+            (StatusCode::NOT_FOUND, Json(json!({ "error": why }))).into_response()
+        }
+        _ => {
+            drop(shared.events.send(event(target)));
+            Json(json!({ "target": target })).into_response()
+        }
+    }
+}
+
+fn named(body: Option<&Json<Value>>) -> Option<Sym> {
+    target_named(body.and_then(|body| body.get("target")?.as_str()))
+}
+
+async fn adopt(State(shared): State<Shared>, Path(target): Path<String>) -> Response {
+    let target = Sym::new(&target);
+    let adopted = shared.engine.ask(move |engine| engine.adopt(target, jiff::Timestamp::now())).await;
+    answer(&shared, adopted, Some(target))
+}
+
+async fn trust(State(shared): State<Shared>, Path(commit): Path<String>) -> Response {
+    let commit = Sym::new(&commit);
+    let trusted = shared.engine.ask(move |engine| engine.trust(commit, jiff::Timestamp::now())).await;
+    match trusted {
+        Some(Ok(world)) => {
+            drop(shared.events.send(Event::Loaded { commit, result: Ok(world) }));
+            Json(json!({ "commit": commit })).into_response()
+        }
+        Some(Err(error)) => refuse(&error),
+        None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." }))).into_response(),
+    }
+}
+
+fn answer<T: serde::Serialize>(
+    shared: &Shared,
+    result: Option<Result<T, crate::engine::EngineError>>,
+    refresh: Option<Sym>,
+) -> Response {
+    match result {
+        Some(Ok(value)) => {
+            drop(shared.events.send(Event::Refresh(refresh)));
+            Json(json!(value)).into_response()
+        }
+        Some(Err(error)) => refuse(&error),
+        None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." }))).into_response(),
+    }
+}
+
+fn refuse(error: &crate::engine::EngineError) -> Response {
+    (StatusCode::CONFLICT, Json(json!({ "error": error.to_string() }))).into_response()
+}

@@ -1,0 +1,258 @@
+//! The shell around the core's `Daemon::step`: it runs commands and returns events, and decides nothing.
+//!
+//! Long computations run on the engine's thread, calls to targets on the runtime, records on the recorder's thread.
+
+mod calls;
+mod http;
+mod settle;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use provost_core::Sym;
+use provost_core::step::{Command, Daemon, Event, Pace, Status};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch as channel_of_one;
+
+use crate::embedded::{self, EmbeddedError};
+use crate::engine::{Engine, EngineError, EngineHandle, OpenOptions};
+use crate::recorder::{PublishState, RecordError};
+use crate::settings::{Settings, SettingsError};
+
+pub use http::router;
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The state cannot be opened.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An embedded directory cannot be served.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// A secret is missing.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// It cannot listen.
+    #[error("Nothing can listen on {place}: {source}.")]
+    Listen {
+        /// Where.
+        place: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The audit log cannot go on.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The audit log died.
+    #[error("The audit log cannot go on, so provost ends: {0}")]
+    LogDied(String),
+}
+
+/// How long the daemon stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// Until it is told to stop.
+    Forever,
+    /// Until nothing is left to do, or this much time has passed.
+    UntilSettled(Duration),
+}
+
+/// What people and probes see: the daemon's status and what surrounds it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Report {
+    /// This program's version.
+    pub version: &'static str,
+    /// The installation: the first genesis of its audit log.
+    pub installation: String,
+    /// The desired repository.
+    pub repository: String,
+    /// The tracked branch.
+    pub branch: String,
+    /// Whether nothing is left to do until something happens.
+    pub settled: bool,
+    /// The daemon.
+    #[serde(flatten)]
+    pub status: Status,
+    /// How publishing the audit log goes.
+    pub audit: PublishState,
+    /// Documents that do not count, and why; rule versions and grants that wait, and for what.
+    pub held: crate::engine::Held,
+}
+
+/// Everything that the parts of the shell share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The engine.
+    pub engine: EngineHandle,
+    /// Where events go.
+    pub events: UnboundedSender<Event>,
+    /// The newest report.
+    pub report: channel_of_one::Receiver<Report>,
+    /// The settings.
+    pub settings: Arc<Settings>,
+}
+
+/// Runs the daemon of these settings until it ends, and gives its last report.
+pub async fn run(
+    settings: Settings,
+    options: OpenOptions,
+    stay: Stay,
+    started: impl FnOnce(),
+) -> Result<Report, DaemonError> {
+    let settings = Arc::new(settings);
+    embedded::serve_all(&settings, false).await?;
+    let (events, inbox) = unbounded_channel();
+    let (died, deaths) = tokio::sync::oneshot::channel();
+    let opened = Arc::clone(&settings);
+    let opening = tokio::task::spawn_blocking(move || {
+        Engine::open(opened, options, move |why| drop(died.send(why)))
+    });
+    let (engine, world) = opening.await.map_err(|error| EngineError::Broken(error.to_string()))??;
+    let counted = engine.counted();
+    let seed = u64::from(std::process::id()) ^ u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs());
+    let pace = Pace { poll: settings.repository.poll.0, ..Pace::default() };
+    let daemon = Daemon::new(pace, counted, seed);
+    let handle = engine.spawn();
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        installation: handle.installation(),
+        repository: settings.repository.url.clone(),
+        branch: settings.repository.branch.clone(),
+        settled: false,
+        status: daemon.status(),
+        audit: handle.recorder().publishing(),
+        held: crate::engine::Held::default(),
+    };
+    let (reports, newest) = channel_of_one::channel(report);
+    let shared = Shared { engine: handle, events, report: newest, settings: Arc::clone(&settings) };
+    let _watching = watch::start(&shared);
+    let control = http::listen(&shared).await?;
+    let mut shell = Shell { daemon, shared, reports, inbox, stay, control };
+    started();
+    let result = tokio::select! {
+        () = shell.run(world) => Ok(()),
+        Ok(why) = deaths => Err(DaemonError::LogDied(why)),
+    };
+    shell.end().await;
+    result.map(|()| shell.reports.borrow().clone())
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be watched for");
+            drop(tokio::signal::ctrl_c().await);
+        }
+    }
+}
+
+struct Shell {
+    daemon: Daemon,
+    shared: Shared,
+    reports: channel_of_one::Sender<Report>,
+    inbox: UnboundedReceiver<Event>,
+    stay: Stay,
+    control: PathBuf,
+}
+
+impl Shell {
+    async fn run(&mut self, world: provost_core::step::World) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut stops = 0;
+        let began = tokio::time::Instant::now();
+        let mut stop = std::pin::pin!(stopped());
+        if self.take(Event::Start(world)) {
+            return;
+        }
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+        loop {
+            let wake = self.daemon.wake().map(until).unwrap_or(Duration::from_secs(3600));
+            let event = tokio::select! {
+                event = self.inbox.recv() => event.unwrap_or(Event::Stop),
+                () = tokio::time::sleep(wake) => Event::Tick,
+                () = &mut stop, if stops == 0 => {
+                    stops += 1;
+                    tracing::info!("stopping: what is under way is finished first");
+                    drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+                    Event::Stop
+                }
+                Some(()) = async { match &mut hangups { Some(hangups) => hangups.recv().await, None => None } } => {
+                    tracing::info!("SIGHUP: secrets are read again, and every target");
+                    self.shared.engine.reopen();
+                    self.handle(Event::Nudge);
+                    Event::Refresh(None)
+                }
+            };
+            if self.take(event) {
+                return;
+            }
+            if let Stay::UntilSettled(limit) = self.stay
+                && (self.daemon.is_settled() || began.elapsed() > limit)
+                && self.take(Event::Stop)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Takes one event and whatever else is there already; whether this was the end.
+    fn take(&mut self, event: Event) -> bool {
+        let mut over = self.handle(event);
+        while let Ok(event) = self.inbox.try_recv() {
+            over |= self.handle(event);
+        }
+        let (held, audit) = (self.shared.engine.held(), self.shared.engine.recorder().publishing());
+        let (status, settled) = (self.daemon.status(), self.daemon.is_settled());
+        self.reports.send_modify(|report| {
+            report.status = status;
+            report.settled = settled;
+            report.held = held;
+            report.audit = audit;
+        });
+        over
+    }
+
+    fn handle(&mut self, event: Event) -> bool {
+        tracing::trace!(?event, "event");
+        let mut over = false;
+        for command in self.daemon.step(Timestamp::now(), event) {
+            tracing::trace!(?command, "command");
+            over |= command == Command::Exit;
+            calls::run(&self.shared, command);
+        }
+        over
+    }
+
+    async fn end(&mut self) {
+        drop(std::fs::remove_file(&self.control));
+        if let Err(error) = self.shared.engine.recorder().stop().await {
+            tracing::error!(%error, "the audit log was not closed");
+        }
+        let audit = self.shared.engine.recorder().publishing();
+        self.reports.send_modify(|report| report.audit = audit);
+    }
+}
+
+fn until(at: Timestamp) -> Duration {
+    let wait = at.duration_since(Timestamp::now());
+    // Never earlier than the instant itself: timers are to the second, and a tick too early is a tick too many.
+    Duration::try_from(wait).map_or(Duration::ZERO, |wait| wait + Duration::from_millis(1))
+}
+
+/// The name of a target, or all of them, as the control API takes it.
+pub(crate) fn target_named(name: Option<&str>) -> Option<Sym> {
+    name.map(Sym::new)
+}

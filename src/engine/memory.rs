@@ -1,0 +1,187 @@
+//! What provost remembers, as files in the tree of the audit log: written by records, read back at the start.
+//!
+//! ```text
+//! desired.json                        the commit that counts, and versions of identities that stand for broken files
+//! rules/KIND/ID.json                  each rule in force: its file, its blob, its text
+//! targets/ID/adopted.json             the place that was adopted
+//! targets/ID/entitlements.json        every entitlement that was seen, under which names
+//! live/TARGET/x/y/z/ACCOUNT.json      every account that was seen
+//! ```
+//!
+//! Nothing else is remembered. All of it can be read with plain git.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+use provost_audit::{Change, TreePath, account_path, encode_component};
+use provost_core::Sym;
+use provost_core::document::{Kind, parse};
+use provost_core::observed::{AccountRecord, EntitlementRecord};
+use provost_core::snapshot::Version;
+use serde::{Deserialize, Serialize};
+
+use super::EngineError;
+use crate::git::read_blobs;
+
+/// What the tree of one audit commit says.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) desired: Desired,
+    pub(crate) rules: Vec<Version>,
+    pub(crate) targets: BTreeMap<Sym, TargetMemory>,
+}
+
+/// What is remembered of one target.
+#[derive(Default)]
+pub(crate) struct TargetMemory {
+    pub(crate) adopted: Option<Adoption>,
+    pub(crate) entitlements: Vec<EntitlementRecord>,
+    pub(crate) accounts: Vec<AccountRecord>,
+}
+
+/// The commit that counts, and what stands for files of it that are broken.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Desired {
+    pub(crate) commit: Option<String>,
+    /// Versions of identities by file, where the file of the commit does not count.
+    #[serde(default)]
+    pub(crate) standing: Vec<Standing>,
+}
+
+/// A version of a document that counts, and its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Standing {
+    pub(crate) path: String,
+    pub(crate) blob: String,
+    pub(crate) text: String,
+}
+
+/// Which system was adopted under a target's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Adoption {
+    /// The settings that say which system it is.
+    pub(crate) place: String,
+    /// The target's own id of the installation, where it tells one.
+    #[serde(default)]
+    pub(crate) instance: Option<String>,
+    /// When.
+    pub(crate) at: jiff::Timestamp,
+}
+
+impl Memory {
+    /// Reads the tree of a commit of the audit log.
+    pub(crate) fn read(path: &Path, repository: &Repository, commit: Oid) -> Result<Memory, EngineError> {
+        let tree = repository.find_commit(commit)?.tree()?;
+        let mut files: Vec<(String, Oid)> = Vec::new();
+        tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+            if entry.kind() == Some(ObjectType::Blob)
+                && let (Some(folder), Ok(name)) = (folder.ok(), entry.name())
+            {
+                files.push((format!("{folder}{name}"), entry.id()));
+            }
+            TreeWalkResult::Ok
+        })?;
+        let ids: Vec<Oid> = files.iter().map(|(_, id)| *id).collect();
+        let mut memory = Memory::default();
+        let mut broken = None;
+        read_blobs(path, &ids, u64::MAX, |blob| {
+            let path = &files[blob.index].0;
+            if let Err(error) = memory.take(path, &blob.bytes.unwrap_or_default()) {
+                broken.get_or_insert(EngineError::Memory { path: path.clone(), why: error.to_string() });
+            }
+        })?;
+        broken.map_or(Ok(memory), Err)
+    }
+
+    fn take(&mut self, path: &str, bytes: &[u8]) -> Result<(), serde_json::Error> {
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts[..] {
+            ["desired.json"] => self.desired = serde_json::from_slice(bytes)?,
+            ["rules", _, _] => {
+                let standing: Standing = serde_json::from_slice(bytes)?;
+                self.rules.extend(standing.version());
+            }
+            ["targets", target, "adopted.json"] => {
+                self.target(target).adopted = Some(serde_json::from_slice(bytes)?);
+            }
+            ["targets", target, "entitlements.json"] => {
+                self.target(target).entitlements = serde_json::from_slice(bytes)?;
+            }
+            ["live", target, ..] => {
+                let account = serde_json::from_slice(bytes)?;
+                self.target(target).accounts.push(account);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn target(&mut self, component: &str) -> &mut TargetMemory {
+        self.targets.entry(Sym::new(component)).or_default()
+    }
+
+    /// Versions that count already: rules in force, and what stands for broken files.
+    pub(crate) fn versions(&self) -> Vec<Version> {
+        let standing = self.desired.standing.iter().filter_map(Standing::version);
+        self.rules.iter().cloned().chain(standing).collect()
+    }
+
+    /// What is remembered of a target.
+    pub(crate) fn take_target(&mut self, target: Sym) -> TargetMemory {
+        self.targets.remove(&Sym::new(&encode_component(target.as_str()))).unwrap_or_default()
+    }
+}
+
+impl Standing {
+    pub(crate) fn new(path: Sym, blob: Oid, text: String) -> Standing {
+        Standing { path: path.to_string(), blob: blob.to_string(), text }
+    }
+
+    fn version(&self) -> Option<Version> {
+        let document = parse(&self.path, self.text.as_bytes()).document?;
+        let blob = Oid::from_str(&self.blob).ok()?.as_bytes().try_into().ok()?;
+        Some(Version { path: Sym::new(&self.path), blob, document })
+    }
+}
+
+/// The file of the commit that counts.
+pub(crate) fn desired_file(desired: &Desired) -> Change {
+    (fixed("desired.json"), Some(pretty(desired)))
+}
+
+/// The file of a rule in force; without a version it is no more.
+pub(crate) fn rule_file(kind: Kind, id: Sym, standing: Option<&Standing>) -> Change {
+    let kind = encode_component(&kind.as_str().to_lowercase());
+    let path = fixed(&format!("rules/{kind}/{}.json", encode_component(id.as_str())));
+    (path, standing.map(pretty))
+}
+
+/// The file of an adoption.
+pub(crate) fn adoption_file(target: Sym, adoption: &Adoption) -> Change {
+    (fixed(&format!("targets/{}/adopted.json", encode_component(target.as_str()))), Some(pretty(adoption)))
+}
+
+/// The file of a target's entitlements.
+pub(crate) fn entitlements_file(target: Sym, entitlements: &[EntitlementRecord]) -> Change {
+    (fixed(&format!("targets/{}/entitlements.json", encode_component(target.as_str()))), Some(pretty(&entitlements)))
+}
+
+/// The file of an account; without a record it is no more.
+pub(crate) fn account_file(target: Sym, anchor: Sym, record: Option<&AccountRecord>) -> Change {
+    (account_path(target.as_str(), anchor.as_str()), record.map(pretty))
+}
+
+fn fixed(path: &str) -> TreePath {
+    TreePath::new(path).expect("paths are made of encoded components")
+}
+
+/// One field a line, so that `git log -p` reads as a history of fields.
+fn pretty(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("records have text keys only");
+    bytes.push(b'\n');
+    bytes
+}

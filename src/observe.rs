@@ -1,0 +1,60 @@
+//! Reading targets: the readers, and one read from its beginning to its end.
+//!
+//! In: a target in force and its last cursor. Out: what was found, and how far it can be trusted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use provost_core::Sym;
+use provost_core::observed::Collector;
+use provost_core::step::Mode;
+use provost_sdk::{Capabilities, Error, ErrorKind, Probe, Read, Result};
+
+use crate::engine::EngineHandle;
+
+/// A whole read that takes longer is given up. Single calls end much earlier by the target's own timeout; this is for a
+/// target that answers for ever.
+const READ_LIMIT: Duration = Duration::from_secs(3600);
+
+/// What one read found.
+pub struct Reading {
+    /// Of which target.
+    pub target: Sym,
+    /// What its connector declares now.
+    pub capabilities: Capabilities,
+    /// What it says of itself.
+    pub probe: Probe,
+    /// What came.
+    pub found: Collector,
+    /// How it ended.
+    pub read: Read,
+}
+
+/// Reads a target.
+pub async fn read(engine: &EngineHandle, target: Sym, mode: Mode) -> Result<Reading> {
+    let reader = engine.reader(target)?;
+    let capabilities = reader.describe().await?;
+    let probe = reader.probe().await?;
+    let cursor = match mode {
+        Mode::Delta if capabilities.delta => {
+            let cursor = engine.ask(move |engine| engine.cursor(target)).await;
+            cursor.ok_or_else(ended)?
+        }
+        _ => None,
+    };
+    let mut found = Collector::new(cursor.clone(), Timestamp::now());
+    let reading = reader.observe(cursor.as_ref(), &mut found);
+    let read = match tokio::time::timeout(READ_LIMIT, reading).await {
+        Ok(read) => read?,
+        Err(_) => return Err(Error::new(ErrorKind::Timeout, "The read did not end within an hour.")),
+    };
+    Ok(Reading { target, capabilities, probe, found, read })
+}
+
+/// A reader that several tasks share.
+pub type Reader = Arc<dyn provost_sdk::Observe>;
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Unavailable, "The daemon is ending.")
+}
