@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use provost_core::Sym;
 use provost_core::observed::Collector;
 use provost_core::step::Mode;
-use provost_sdk::{Capabilities, Error, ErrorKind, Probe, Read, Result};
+use provost_sdk::{Capabilities, Error, ErrorKind, Probe, Read, Result, Wanted};
 
 use crate::engine::EngineHandle;
 
@@ -43,13 +43,34 @@ pub async fn read(engine: &EngineHandle, target: Sym, mode: Mode) -> Result<Read
         }
         _ => None,
     };
-    let mut found = Collector::new(cursor.clone(), Timestamp::now());
+    let mut found = Collector::begin(Timestamp::now(), cursor.clone());
     let reading = reader.observe(cursor.as_ref(), &mut found);
     let read = match tokio::time::timeout(READ_LIMIT, reading).await {
         Ok(read) => read?,
         Err(_) => return Err(Error::new(ErrorKind::Timeout, "The read did not end within an hour.")),
     };
     Ok(Reading { target, capabilities, probe, found, read })
+}
+
+/// Looks up single accounts of which a read says something else than provost did meanwhile. One that cannot be looked up
+/// stays as provost left it until the next read.
+pub async fn look_up(engine: &EngineHandle, target: Sym, anchors: Vec<Sym>) {
+    let Ok(reader) = engine.reader(target) else { return };
+    let began = Timestamp::now();
+    let mut found = Vec::new();
+    for anchor in anchors {
+        match reader.look_up(&Wanted::Anchor(anchor.as_str().into())).await {
+            Ok(account) => found.push((anchor, account)),
+            Err(error) => tracing::warn!(%target, %anchor, %error, "an account cannot be looked up"),
+        }
+    }
+    if found.is_empty() {
+        return;
+    }
+    let taken = engine.ask(move |engine| engine.looked_up(target, found, began, Timestamp::now())).await;
+    if let Some(Err(error)) = taken {
+        tracing::error!(%target, %error, "what was looked up is not on the record");
+    }
 }
 
 /// A reader that several tasks share.

@@ -100,6 +100,13 @@ impl Recorder {
         self.ask(Request::Stop).await
     }
 
+    /// The same, from a thread that may wait.
+    pub fn stop_blocking(&self) -> Result<(), RecordError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Stop(answer)).map_err(|_| ended())?;
+        answered.blocking_recv().map_err(|_| ended())
+    }
+
     /// How publishing goes.
     pub fn publishing(&self) -> PublishState {
         self.publishing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()

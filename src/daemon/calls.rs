@@ -87,7 +87,8 @@ async fn read(shared: Shared, target: Sym, mode: Mode) {
             let engine = shared.engine.clone();
             let merged = engine.ask(move |engine| engine.merge(reading, Timestamp::now())).await;
             match merged {
-                Some(Ok(summary)) => {
+                Some(Ok((summary, unsure))) => {
+                    observe::look_up(&shared.engine, target, unsure).await;
                     settle::after_read(&shared, target).await;
                     Ok(summary)
                 }

@@ -83,7 +83,7 @@ fn control_router(shared: &Shared) -> Router {
         .route("/control/suspend", post(suspend))
         .route("/control/resume", post(resume))
         .route("/control/refresh", post(refresh))
-        .route("/control/adopt/{target}", post(adopt))
+        .route("/control/adopt/{target}", get(adoption).post(adopt))
         .route("/control/trust/{commit}", post(trust))
         .with_state(shared.clone())
 }
@@ -182,10 +182,18 @@ fn named(body: Option<&Json<Value>>) -> Option<Sym> {
     target_named(body.and_then(|body| body.get("target")?.as_str()))
 }
 
-async fn adopt(State(shared): State<Shared>, Path(target): Path<String>) -> Response {
+async fn adoption(State(shared): State<Shared>, Path(target): Path<String>) -> Response {
     let target = Sym::new(&target);
-    let adopted = shared.engine.ask(move |engine| engine.adopt(target, jiff::Timestamp::now())).await;
-    answer(&shared, adopted, Some(target))
+    let found = shared.engine.ask(move |engine| engine.adoption(target, jiff::Timestamp::now())).await;
+    answer(found)
+}
+
+async fn adopt(State(shared): State<Shared>, Path(target): Path<String>, body: Option<Json<Value>>) -> Response {
+    let target = Sym::new(&target);
+    let link = body.and_then(|body| body.get("link")?.as_bool()).unwrap_or(false);
+    let adopted = shared.engine.ask(move |engine| engine.adopt(target, link, jiff::Timestamp::now())).await;
+    drop(shared.events.send(Event::Refresh(Some(target))));
+    answer(adopted)
 }
 
 async fn trust(State(shared): State<Shared>, Path(commit): Path<String>) -> Response {
@@ -201,16 +209,9 @@ async fn trust(State(shared): State<Shared>, Path(commit): Path<String>) -> Resp
     }
 }
 
-fn answer<T: serde::Serialize>(
-    shared: &Shared,
-    result: Option<Result<T, crate::engine::EngineError>>,
-    refresh: Option<Sym>,
-) -> Response {
+fn answer<T: serde::Serialize>(result: Option<Result<T, crate::engine::EngineError>>) -> Response {
     match result {
-        Some(Ok(value)) => {
-            drop(shared.events.send(Event::Refresh(refresh)));
-            Json(json!(value)).into_response()
-        }
+        Some(Ok(value)) => Json(json!(value)).into_response(),
         Some(Err(error)) => refuse(&error),
         None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." }))).into_response(),
     }

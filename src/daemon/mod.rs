@@ -80,7 +80,7 @@ pub struct Report {
     /// How publishing the audit log goes.
     pub audit: PublishState,
     /// Documents that do not count, and why; rule versions and grants that wait, and for what.
-    pub held: crate::engine::Held,
+    pub held: std::sync::Arc<crate::engine::Held>,
 }
 
 /// Everything that the parts of the shell share.
@@ -125,7 +125,7 @@ pub async fn run(
         settled: false,
         status: daemon.status(),
         audit: handle.recorder().publishing(),
-        held: crate::engine::Held::default(),
+        held: std::sync::Arc::default(),
     };
     let (reports, newest) = channel_of_one::channel(report);
     let shared = Shared { engine: handle, events, report: newest, settings: Arc::clone(&settings) };

@@ -1,0 +1,363 @@
+//! The whole of what provost knows at one instant: documents, access, and what each target has; kept up to date by
+//! commits, reads, receipts and time, each at the cost of what it changes.
+//!
+//! The daemon, `plan` and the simulator hold the same one. It decides nothing: plan and gate do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use provost_sdk::{Account, Capabilities, Operation, Read, Receipt};
+
+use crate::Sym;
+use crate::access::{Access, Changed, Zones, risk_by};
+use crate::condition::{Condition, Template};
+use crate::document::{Freeze, Separation};
+use crate::evidence::{Evidence, RuleStep};
+use crate::facts::Facts;
+use crate::gate::{self, Decision};
+use crate::guard::{History, Limits};
+use crate::observed::{Collector, Merged, Observed, Shrink};
+use crate::plan::{self, Plan, Resolved, TargetView};
+use crate::set::{Key, Set};
+use crate::snapshot::{Catalog, Change, Context, Dirty, Expression, Fault, RuleVersion, Snapshot};
+use crate::step::Scope;
+
+/// Everything that is known.
+#[derive(Clone, Debug)]
+pub struct Organisation {
+    snapshot: Snapshot,
+    access: Access,
+    evidence: Evidence,
+    facts: Facts,
+    catalog: Catalog,
+    zones: Zones,
+    targets: BTreeMap<Sym, Known>,
+    spent: BTreeSet<Sym>,
+    history: History,
+    /// Why nothing is added anywhere.
+    hold: Option<Sym>,
+}
+
+/// What is known of one target beside its document.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What it has.
+    pub observed: Observed,
+    /// Which system it is.
+    pub place: Sym,
+    /// The place that an operator adopted.
+    pub adopted: Option<Sym>,
+    /// Why nothing is added here.
+    pub hold: Option<Sym>,
+    /// Anchors of the accounts that provost itself uses here.
+    pub own_accounts: Vec<Sym>,
+}
+
+/// What a commit, or an instant, changed.
+#[derive(Clone, Debug, Default)]
+pub struct Amended {
+    /// Whose documents differ, and what came into force.
+    pub dirty: Dirty,
+    /// For whom access differs.
+    pub changed: Changed,
+}
+
+/// A plan with what becomes of each operation, in the same order.
+#[derive(Clone, Debug, Default)]
+pub struct Decided {
+    /// The plan.
+    pub plan: Plan,
+    /// The decisions, one an operation.
+    pub decisions: Vec<Decision>,
+}
+
+impl Organisation {
+    /// One in which `snapshot` counts and nothing is known of any target yet.
+    pub fn new(snapshot: Snapshot, catalog: Catalog, zones: Zones, now: Timestamp) -> Organisation {
+        let (evidence, facts) = (Evidence::default(), Facts::default());
+        let access = Access::whole(&snapshot, &evidence, &facts, &zones, now);
+        Organisation {
+            snapshot,
+            access,
+            evidence,
+            facts,
+            catalog,
+            zones,
+            targets: BTreeMap::new(),
+            spent: BTreeSet::new(),
+            history: History::default(),
+            hold: None,
+        }
+    }
+
+    /// The documents that count.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The grants in force.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// What people have agreed to.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// What is known of targets beyond their documents.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The time zones.
+    pub fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// What is known of a target.
+    pub fn target(&self, target: Sym) -> Option<&Known> {
+        self.targets.get(&target)
+    }
+
+    /// Every target that anything is known of.
+    pub fn targets(&self) -> impl Iterator<Item = (Sym, &Known)> {
+        self.targets.iter().map(|(id, known)| (*id, known))
+    }
+
+    /// What was done in the window of the guards.
+    pub fn history_mut(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// Says why nothing is added anywhere, or that it is.
+    pub fn hold(&mut self, why: Option<Sym>) {
+        self.hold = why;
+    }
+
+    /// Takes a commit in. `trusted`: the operator names it, so every sound rule of it comes into force.
+    pub fn amend(&mut self, changes: Vec<Change>, trusted: bool, now: Timestamp) -> Amended {
+        let (facts, evidence, spent, targets) = (&self.facts, &self.evidence, &self.spent, &self.targets);
+        let context = Context {
+            trusted,
+            catalog: &self.catalog,
+            risk: &|target, grant| risk_by(target, facts.get(&target.id), grant),
+            agreed: &|version| evidence.covers_rule(&step_of(version)),
+            spent: &|id| spent.contains(&id),
+            remains: &|id| {
+                targets.values().any(|known| known.observed.links_of(id).any(|(_, link)| link.disabled.is_none()))
+            },
+            compile: &compile,
+            zones: &self.zones,
+        };
+        let dirty = self.snapshot.amend(changes, &context);
+        let changed = self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
+        Amended { dirty, changed }
+    }
+
+    /// Takes in that time has passed.
+    pub fn advance(&mut self, now: Timestamp) -> Changed {
+        self.access.advance(&self.snapshot, &self.evidence, &self.zones, now)
+    }
+
+    /// Puts what is known of a target in place: at the start, or when its document names another place.
+    pub fn place(&mut self, target: Sym, known: Known, now: Timestamp) -> Changed {
+        self.targets.insert(target, known);
+        self.learn(target, now)
+    }
+
+    /// Forgets a target that is in force no more.
+    pub fn forget(&mut self, target: Sym) {
+        self.targets.remove(&target);
+        self.facts.remove(&target);
+    }
+
+    /// The place of a target by its document, and the place that was adopted.
+    pub fn locate(&mut self, target: Sym, place: Sym, adopted: Option<Sym>) {
+        if let Some(known) = self.targets.get_mut(&target) {
+            known.place = place;
+            known.adopted = adopted;
+        }
+    }
+
+    /// Says why nothing is added to a target, or that it is.
+    pub fn hold_target(&mut self, target: Sym, why: Option<Sym>) {
+        if let Some(known) = self.targets.get_mut(&target) {
+            known.hold = why;
+        }
+    }
+
+    /// An operator trusts a target again: its next whole read is taken as it is.
+    pub fn resume(&mut self, target: Sym) {
+        if let Some(known) = self.targets.get_mut(&target) {
+            known.hold = None;
+            known.observed.resume();
+        }
+    }
+
+    /// Takes a read in. Gives what it changed on the target, and for whom access differs because risks do.
+    pub fn merge(
+        &mut self,
+        target: Sym,
+        capabilities: Capabilities,
+        found: Collector,
+        read: &Read,
+        now: Timestamp,
+    ) -> (Merged, Changed) {
+        let Some(known) = self.targets.get_mut(&target) else { return (Merged::default(), Changed::new()) };
+        let described = *known.observed.capabilities() != capabilities;
+        known.observed.describe(capabilities);
+        let merged = known.observed.finish(found, read, Shrink::default());
+        let changed = if merged.names || described { self.learn(target, now) } else { Changed::new() };
+        (merged, changed)
+    }
+
+    /// Takes in what an operation did.
+    pub fn receipt(
+        &mut self,
+        target: Sym,
+        subject: Option<(Sym, Sym)>,
+        operation: &Operation,
+        receipt: &Receipt,
+        at: Timestamp,
+    ) {
+        if let Some(known) = self.targets.get_mut(&target) {
+            known.observed.receipt(subject, operation, receipt, at);
+        }
+    }
+
+    /// Takes in what looking up one account found.
+    pub fn looked_up(&mut self, target: Sym, anchor: Sym, account: Option<&Account>, began: Timestamp) {
+        if let Some(known) = self.targets.get_mut(&target) {
+            known.observed.looked_up(anchor, account, began);
+        }
+    }
+
+    /// Links an account that is there to an identity, because an operator said so.
+    pub fn adopt(&mut self, target: Sym, identity: Sym, profile: Sym, anchor: Sym) -> bool {
+        let wanted = self.wanted_keys(target, identity, profile);
+        let known = self.targets.get_mut(&target);
+        known.is_some_and(|known| known.observed.adopt(identity, profile, anchor, wanted))
+    }
+
+    /// Links the account of a username that nobody has to the identity whose intent made it. Gives its anchor.
+    pub fn created(&mut self, target: Sym, identity: Sym, profile: Sym, username: &str) -> Option<Sym> {
+        let observed = &mut self.targets.get_mut(&target)?.observed;
+        let [anchor] = observed.by_username(username)[..] else { return None };
+        if observed.owner(anchor).is_some() || observed.link(identity, profile).is_some() {
+            return None;
+        }
+        observed.made(identity, profile, anchor).then_some(anchor)
+    }
+
+    /// What identities are to have and were found to have becomes provost's own; gives the accounts that differ.
+    pub fn claim(&mut self, claims: &[plan::Claim]) -> Vec<(Sym, Sym)> {
+        let mut anchors = Vec::new();
+        for claim in claims {
+            let Some(known) = self.targets.get_mut(&claim.target) else { continue };
+            known.observed.claim(claim.identity, claim.profile, claim.keys);
+            let link = known.observed.link(claim.identity, claim.profile);
+            anchors.extend(link.map(|link| (claim.target, link.anchor)));
+        }
+        anchors
+    }
+
+    /// Plans one target and decides every operation.
+    pub fn plan(&self, target: Option<Sym>, scope: &Scope, now: Timestamp) -> Decided {
+        let scope = plan::Scope {
+            targets: target.map(|target| [target].into()),
+            identities: match scope {
+                Scope::All => None,
+                Scope::Identities(identities) => Some(identities.clone()),
+            },
+        };
+        let views = self.views();
+        let desired = Resolved { snapshot: &self.snapshot, access: &self.access, facts: &self.facts };
+        let separations: Vec<&Separation> = self.snapshot.separations();
+        let freezes: Vec<&Freeze> = self.snapshot.freezes();
+        let world = plan::World {
+            desired: &desired,
+            targets: &views,
+            separations: &separations,
+            freezes: &freezes,
+            leaver: self.snapshot.lifecycle().map(|lifecycle| lifecycle.leaver),
+            hold: self.hold,
+            now,
+        };
+        let plan = plan::plan(&world, &scope);
+        let decisions = gate::decide(&plan, &world, &self.limits(), &self.history);
+        Decided { plan, decisions }
+    }
+
+    fn views(&self) -> BTreeMap<Sym, TargetView<'_>> {
+        let view = |document: &'_ crate::document::Target| self.targets.get(&document.id).map(|known| (document.id, known));
+        self.snapshot
+            .targets()
+            .into_iter()
+            .filter_map(|document| {
+                let (id, known) = view(document)?;
+                let adopted = known.adopted == Some(known.place);
+                let Known { observed, place, adopted: _, hold, own_accounts } = known;
+                Some((id, TargetView { document, observed, adopted, place: *place, hold: *hold, own_accounts }))
+            })
+            .collect()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::of(&self.snapshot, self.targets.iter().map(|(id, known)| (*id, known.observed.tally())))
+    }
+
+    /// What the entitlements of a target weigh may have changed.
+    fn learn(&mut self, target: Sym, now: Timestamp) -> Changed {
+        let Some(known) = self.targets.get(&target) else { return Changed::new() };
+        let facts = known.observed.facts();
+        if self.facts.get(&target) == Some(&facts) {
+            return Changed::new();
+        }
+        self.catalog.targets.insert(target, facts.capabilities.clone());
+        self.facts.insert(target, facts);
+        let dirty = Dirty { targets: [target].into(), ..Dirty::default() };
+        self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now)
+    }
+
+    fn wanted_keys(&self, target: Sym, identity: Sym, profile: Sym) -> Set<Key> {
+        let Some(known) = self.targets.get(&target) else { return Set::empty() };
+        let wanted = self.access.wanted(identity, target).iter().filter(|wanted| wanted.profile == profile);
+        wanted
+            .flat_map(|wanted| wanted.entitlements.iter())
+            .filter_map(|spec| known.observed.names().resolve(spec).key(spec))
+            .collect()
+    }
+}
+
+/// What a document set of a whole commit is judged by when nothing is known of any target: for `check`.
+pub fn check_context<'a>(catalog: &'a Catalog, zones: &'a Zones) -> Context<'a> {
+    Context {
+        trusted: true,
+        catalog,
+        risk: &|target, grant| risk_by(target, None, grant),
+        agreed: &|_| false,
+        spent: &|_| false,
+        remains: &|_| false,
+        compile: &compile,
+        zones,
+    }
+}
+
+/// Compiles a condition or a template with the checker of this crate.
+fn compile(expression: Expression<'_>) -> Result<(), Fault> {
+    let result = match expression {
+        Expression::Condition(text) => Condition::of_role(text).map(drop),
+        Expression::Template(text) => Template::compile(text).map(drop),
+    };
+    result.map_err(|error| Fault { message: error.message.clone(), hint: error.hint.clone() })
+}
+
+fn step_of(version: &RuleVersion) -> RuleStep {
+    RuleStep {
+        kind: version.kind,
+        id: version.id,
+        before: version.before.as_ref().map(|version| version.blob),
+        after: version.after.as_ref().map(|version| version.blob),
+    }
+}

@@ -1,0 +1,183 @@
+//! Commits: from the one that counts to the next, forward only; and the operator's word for another.
+
+use git2::Oid;
+use jiff::Timestamp;
+use provost_audit::{Kind, Record};
+use provost_core::Sym;
+use provost_core::document::Document;
+use provost_core::organisation::{Amended, Known};
+use provost_core::observed::Observed;
+use provost_core::snapshot::Version;
+use provost_core::step::{Scope, World};
+use serde_json::json;
+
+use super::memory::{Desired, Standing, desired_file, rule_file};
+use super::{Engine, EngineError};
+use crate::git::GitError;
+use crate::{registry, snapshot};
+
+impl Engine {
+    /// Makes a commit count, if it comes after the one that does.
+    pub fn load(&mut self, commit: Sym, now: Timestamp) -> Result<World, EngineError> {
+        let to = oid(commit)?;
+        let from = self.desired.commit.as_deref().map(Sym::new);
+        if let Some(from) = from
+            && !self.source.is_forward(oid(from)?, to)?
+        {
+            let error = EngineError::NotForward { from, to: commit };
+            self.organisation.hold(Some(Sym::new("the tracked branch was rewritten")));
+            self.show();
+            return Err(error);
+        }
+        let from = from.map(oid).transpose()?;
+        self.take(from, to, false, now)
+    }
+
+    /// Makes a commit count by the operator's word: every sound rule of it comes into force.
+    pub fn trust(&mut self, commit: Sym, now: Timestamp) -> Result<World, EngineError> {
+        let to = oid(commit)?;
+        let from = self.desired.commit.as_deref().map(Sym::new);
+        // A commit that is gone cannot be compared with: then everything is read, and what it lacks is removed.
+        let from = from.and_then(|from| oid(from).ok()).filter(|from| self.has(*from));
+        self.take(from, to, true, now)
+    }
+
+    fn take(&mut self, from: Option<Oid>, to: Oid, trusted: bool, now: Timestamp) -> Result<World, EngineError> {
+        let changes = snapshot::read(&self.source, from, to)?;
+        let amended = self.organisation.amend(changes, trusted, now);
+        self.organisation.hold(None);
+        self.desired = Desired { commit: Some(to.to_string()), standing: self.standing()? };
+        self.record_rules(&amended, trusted, now)?;
+        Ok(self.amended(amended, now))
+    }
+
+    /// Takes over what a commit changed about targets, and says what the daemon has to know.
+    pub(super) fn amended(&mut self, amended: Amended, now: Timestamp) -> World {
+        let mut whole = Vec::new();
+        for target in &amended.dirty.targets {
+            if self.organisation.snapshot().target(*target).is_some() {
+                let mut changed = self.place_target(*target, now);
+                whole.push(*target);
+                whole.append(&mut changed);
+            } else {
+                self.organisation.forget(*target);
+                self.notes.forget(*target);
+                self.shared.forget_target(*target);
+            }
+        }
+        if !amended.dirty.policies.is_empty() {
+            whole.extend(self.organisation.snapshot().targets().into_iter().map(|target| target.id));
+        }
+        let mut world = self.world(amended.changed);
+        world.changed.extend(whole.into_iter().map(|target| (target, Scope::All)));
+        // Whoever is gone has no target any more in access; the accounts are still there.
+        for identity in amended.dirty.identities.iter().chain(&amended.dirty.vanished) {
+            for (target, known) in self.organisation.targets() {
+                if known.observed.links_of(*identity).next().is_some() {
+                    add(&mut world, target, *identity);
+                }
+            }
+        }
+        self.show();
+        world
+    }
+
+    /// Puts a target in force in its place: which system it is, and whether it was adopted there. Gives the other
+    /// targets that are to be planned again.
+    pub(super) fn place_target(&mut self, id: Sym, now: Timestamp) -> Vec<Sym> {
+        let Some(document) = self.organisation.snapshot().target(id) else { return Vec::new() };
+        let place = Sym::new(&registry::place(document));
+        let adopted = self.adoptions.get(&id).map(|adoption| Sym::new(&adoption.place));
+        let mut others = Vec::new();
+        if self.organisation.target(id).is_some() {
+            self.organisation.locate(id, place, adopted);
+        } else {
+            let known =
+                Known { observed: Observed::default(), place, adopted, hold: None, own_accounts: Vec::new() };
+            others.extend(self.organisation.place(id, known, now).into_iter().map(|(_, target)| target));
+        }
+        self.open_target(id);
+        others
+    }
+
+    /// Opens every target anew: secrets may be others.
+    pub(super) fn open_targets(&self) {
+        for target in self.organisation.snapshot().targets() {
+            self.open_target(target.id);
+        }
+    }
+
+    pub(super) fn open_target(&self, id: Sym) {
+        let Some(document) = self.organisation.snapshot().target(id) else { return };
+        let settings = registry::resolve(document, &self.settings).map_err(|error| error.to_string());
+        let adopted = self.organisation.target(id).is_some_and(|known| known.adopted == Some(known.place));
+        self.shared.open(id, settings, adopted);
+    }
+
+    /// Versions of identities that stand for files of the commit that do not count.
+    fn standing(&self) -> Result<Vec<Standing>, EngineError> {
+        let repository = self.source.open()?;
+        let mut standing = Vec::new();
+        for held in self.organisation.snapshot().held_back() {
+            if held.kind.is_some_and(provost_core::document::Kind::is_rule) {
+                continue;
+            }
+            if let Some((path, blob)) = held.instead {
+                let blob = Oid::from_bytes(&blob)?;
+                let text = String::from_utf8_lossy(repository.find_blob(blob)?.content()).into_owned();
+                standing.push(Standing::new(path, blob, text));
+            }
+        }
+        Ok(standing)
+    }
+
+    /// The commit counts from here on, and these rules are in force.
+    fn record_rules(&mut self, amended: &Amended, trusted: bool, now: Timestamp) -> Result<(), EngineError> {
+        let commit = self.desired.commit.clone().unwrap_or_default();
+        let rules = &amended.dirty.in_force;
+        let kind = if trusted { Kind::Trust } else { Kind::Rules };
+        let word = if trusted { "trusted" } else { "counts" };
+        let short = commit.get(..12).unwrap_or(&commit);
+        let mut record = Record::new(kind, now, format!("commit {short} {word}, {} rules come into force", rules.len()));
+        record.desired_commit = Some(commit);
+        record.body = json!({
+            "rules": rules.iter().map(|version| json!({
+                "kind": version.kind, "id": version.id, "tier": version.tier, "why": version.why,
+            })).collect::<Vec<_>>(),
+            "problems": self.organisation.snapshot().problems().len(),
+        });
+        record.changes.push(desired_file(&self.desired));
+        let repository = self.source.open()?;
+        for version in rules {
+            let standing = version.after.as_ref().map(|after| text_of(&repository, after)).transpose()?;
+            record.changes.push(rule_file(version.kind, version.id, standing.as_ref()));
+        }
+        self.recorder.record_blocking(Engine::in_pieces(&record))?;
+        Ok(())
+    }
+
+    pub(super) fn has(&self, commit: Oid) -> bool {
+        self.source.open().is_ok_and(|repository| repository.find_commit(commit).is_ok())
+    }
+}
+
+/// Adds an identity to what is planned on a target.
+pub(super) fn add(world: &mut World, target: Sym, identity: Sym) {
+    match world.changed.entry(target).or_insert_with(|| Scope::Identities(std::collections::BTreeSet::new())) {
+        Scope::All => {}
+        Scope::Identities(identities) => {
+            identities.insert(identity);
+        }
+    }
+}
+
+fn text_of(repository: &git2::Repository, version: &Version) -> Result<Standing, EngineError> {
+    let blob = Oid::from_bytes(&version.blob)?;
+    let text = String::from_utf8_lossy(repository.find_blob(blob)?.content()).into_owned();
+    debug_assert!(!matches!(version.document, Document::Person(_) | Document::Service(_)), "only rules come into force");
+    Ok(Standing::new(version.path, blob, text))
+}
+
+fn oid(commit: Sym) -> Result<Oid, GitError> {
+    Oid::from_str(commit.as_str()).map_err(|_| GitError::NoCommit(commit.to_string()))
+}

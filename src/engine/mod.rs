@@ -1,0 +1,222 @@
+//! The engine: everything that is known, on one thread of its own; and the handle through which the shell asks it.
+//!
+//! In: commits, reads, receipts, instants. Out: what the daemon's step has to know, operations that may proceed, and
+//! the records of all of it. It calls no target: it hands out readers to whoever reads, and a writer only for a target
+//! that was adopted at the place where it is.
+
+mod adoption;
+mod doubt;
+mod held;
+mod load;
+mod memory;
+mod open;
+mod operations;
+mod prepared;
+mod reads;
+mod records;
+mod shared;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use jiff::Timestamp;
+use provost_core::Sym;
+use provost_core::organisation::Organisation;
+use provost_core::step::{OperationId, Scope, Target, World};
+
+use crate::git::{GitError, Source};
+use crate::recorder::{RecordError, Recorder};
+use crate::registry::RegistryError;
+use crate::settings::{Settings, SettingsError};
+
+pub use adoption::{AdoptionShown, CandidateShown};
+pub use held::Held;
+pub use open::{Created, OpenOptions};
+pub use prepared::Prepared;
+pub use shared::Adopted;
+pub use view::View;
+
+use held::Notes;
+use memory::{Adoption, Desired};
+use shared::Shared;
+
+/// Why the engine cannot do something.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The desired repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The audit log.
+    #[error(transparent)]
+    Log(#[from] provost_audit::Error),
+    /// The audit log's repository.
+    #[error("The audit log cannot be read: {0}.")]
+    Read(#[from] git2::Error),
+    /// A record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A target's connector or secrets.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A file of the audit log's tree.
+    #[error("The file {path} of the audit log cannot be understood: {why}.")]
+    Memory {
+        /// Which.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A commit that does not come after the one that counts.
+    #[error(
+        "The commit {to} does not come after {from}, which counts: the branch was rewritten. What adds stops; leavers, \
+         ends and revocations of the commit that counts go on.\n  hint: `provost trust {to}` names it as trusted, if you do."
+    )]
+    NotForward {
+        /// What counts.
+        from: Sym,
+        /// What was found.
+        to: Sym,
+    },
+    /// A target that is not in force.
+    #[error("There is no target {0} in force.")]
+    NoTarget(Sym),
+    /// A target that cannot be adopted now.
+    #[error("The target {target} cannot be adopted: {why}")]
+    NotAdoptable {
+        /// Which.
+        target: Sym,
+        /// Why.
+        why: String,
+    },
+    /// No installation here.
+    #[error("There is no installation in {0}.\n  hint: `provost init` makes one, `provost quickstart` an example.")]
+    NoInstallation(std::path::PathBuf),
+    /// Something that should not happen.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Everything that one installation knows.
+pub struct Engine {
+    organisation: Organisation,
+    settings: Arc<Settings>,
+    source: Source,
+    recorder: Recorder,
+    shared: Arc<Shared>,
+    desired: Desired,
+    adoptions: BTreeMap<Sym, Adoption>,
+    notes: Notes,
+    /// Refusals that are on the record, so that each is there once.
+    refused: HashSet<Sym>,
+    /// When a plan changes by time alone, by target.
+    replan_at: BTreeMap<Sym, Timestamp>,
+    /// Targets whose first whole read adopts them: the quickstart's own.
+    adopt_all: bool,
+    /// Operations that this process has promised and not ended, by (intent, label).
+    promised: BTreeSet<(u64, String)>,
+    next_operation: u64,
+}
+
+/// A way to ask the engine from anywhere.
+#[derive(Clone)]
+pub struct EngineHandle {
+    jobs: Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+type Job = Box<dyn FnOnce(&mut Engine) + Send>;
+
+impl Engine {
+    /// The commit that counts.
+    pub fn counted(&self) -> Option<Sym> {
+        self.desired.commit.as_deref().map(Sym::new)
+    }
+
+    /// Moves the engine to a thread of its own.
+    pub fn spawn(mut self) -> EngineHandle {
+        let (jobs, inbox) = channel::<Job>();
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            while let Ok(job) = inbox.recv() {
+                job(&mut self);
+            }
+        });
+        if let Err(error) = thread {
+            tracing::error!(%error, "the engine's thread did not start");
+        }
+        EngineHandle { jobs, shared }
+    }
+
+    /// Takes in that an instant passed at which grants begin or end, or a plan changes.
+    pub fn advance(&mut self, now: Timestamp) -> World {
+        let changed = self.organisation.advance(now);
+        let mut world = self.world(changed);
+        let due: Vec<Sym> = self.replan_at.iter().filter(|(_, at)| **at <= now).map(|(target, _)| *target).collect();
+        for target in due {
+            self.replan_at.remove(&target);
+            world.changed.insert(target, Scope::All);
+        }
+        world.boundary = self.boundary();
+        self.show();
+        world
+    }
+
+    /// An operator trusts a target, or all of them, again.
+    pub fn resume(&mut self, target: Option<Sym>) {
+        let known: Vec<Sym> = self.organisation.targets().map(|(id, _)| id).collect();
+        for id in known.into_iter().filter(|id| target.is_none_or(|target| target == *id)) {
+            self.organisation.resume(id);
+        }
+    }
+
+    /// What the daemon's step has to know now.
+    fn world(&self, changed: Vec<(Sym, Sym)>) -> World {
+        let mut scopes: BTreeMap<Sym, BTreeSet<Sym>> = BTreeMap::new();
+        for (identity, target) in changed {
+            scopes.entry(target).or_default().insert(identity);
+        }
+        World {
+            targets: self.organisation.snapshot().targets().into_iter().map(|target| (target.id, step_target(target))).collect(),
+            changed: scopes.into_iter().map(|(target, identities)| (target, Scope::Identities(identities))).collect(),
+            boundary: self.boundary(),
+        }
+    }
+
+    fn boundary(&self) -> Option<Timestamp> {
+        self.organisation.access().next_boundary().into_iter().chain(self.replan_at.values().copied()).min()
+    }
+
+    fn operation_id(&mut self) -> OperationId {
+        self.next_operation += 1;
+        OperationId(self.next_operation)
+    }
+}
+
+impl EngineHandle {
+    /// Has the engine do something when its turn comes.
+    pub fn run(&self, job: impl FnOnce(&mut Engine) + Send + 'static) {
+        // The engine ends only with the process.
+        drop(self.jobs.send(Box::new(job)));
+    }
+
+    /// Asks the engine something; `None` when it has ended.
+    pub async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&mut Engine) -> T + Send + 'static) -> Option<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.run(move |engine| drop(answer.send(ask(engine))));
+        answered.await.ok()
+    }
+}
+
+fn step_target(target: &provost_core::document::Target) -> Target {
+    Target {
+        full: target.schedule.full.0,
+        delta: target.schedule.delta.map(|delta| delta.0),
+        concurrency: usize::from(target.limits.concurrency.max(1)),
+        per_second: target.limits.per_second,
+    }
+}

@@ -1,0 +1,173 @@
+//! Making an installation, and opening one: what it remembers becomes what it knows.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use provost_audit::key::SigningKey;
+use provost_audit::{Genesis, Log};
+use provost_core::Sym;
+use provost_core::access::Zones;
+use provost_core::observed::Observed;
+use provost_core::organisation::{Known, Organisation};
+use provost_core::snapshot::Snapshot;
+use provost_core::step::{Scope, World};
+use serde_json::json;
+
+use super::memory::Memory;
+use super::shared::Shared;
+use super::{Engine, EngineError};
+use crate::git::Source;
+use crate::recorder::{Publishing, Recorder};
+use crate::registry;
+use crate::settings::{Publish, Settings};
+use crate::snapshot;
+
+/// How an installation is opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// A commit that the operator names as trusted.
+    pub trust: Option<String>,
+    /// Every target is adopted with its first whole read: for the quickstart, whose targets are its own.
+    pub adopt_all: bool,
+}
+
+/// A new installation.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// Its first genesis.
+    pub installation: String,
+    /// The commit that was trusted.
+    pub commit: String,
+}
+
+impl Engine {
+    /// Makes an installation and trusts its first commit.
+    pub fn create(settings: Arc<Settings>, options: &OpenOptions) -> Result<Created, EngineError> {
+        let source = source(&settings);
+        source.head()?;
+        let commit = source.resolve(options.trust.as_deref().unwrap_or("HEAD"))?;
+        std::fs::create_dir_all(&settings.state).map_err(|error| unusable(&settings.state, &error))?;
+        let key = SigningKey::load_or_generate(&key_path(&settings))?;
+        let body = json!({ "repository": settings.repository.url, "branch": settings.repository.branch });
+        let log = Log::create(&settings.state, key, Genesis { at: Timestamp::now(), body, changes: Vec::new() })?;
+        let installation = log.installation().to_string();
+        drop(log);
+        let options = OpenOptions { trust: Some(commit.to_string()), ..options.clone() };
+        Engine::open_and_close(settings, options)?;
+        Ok(Created { installation, commit: commit.to_string() })
+    }
+
+    /// Opens an installation, does what the options say, and closes it.
+    pub fn open_and_close(settings: Arc<Settings>, options: OpenOptions) -> Result<(), EngineError> {
+        let (engine, _) = Engine::open(settings, options, |_| ())?;
+        let recorder = engine.recorder.clone();
+        drop(engine);
+        Ok(recorder.stop_blocking()?)
+    }
+
+    /// Opens an installation. `died` is called if its audit log cannot go on at all.
+    pub fn open(
+        settings: Arc<Settings>,
+        options: OpenOptions,
+        died: impl FnOnce(String) + Send + 'static,
+    ) -> Result<(Engine, World), EngineError> {
+        let now = Timestamp::now();
+        let key = SigningKey::load_or_generate(&key_path(&settings))?;
+        let (log, recovery) = Log::open(&settings.state, key, now).map_err(|error| match error {
+            provost_audit::Error::NotFound(_) => EngineError::NoInstallation(settings.state.clone()),
+            error => error.into(),
+        })?;
+        if !recovery.open.is_empty() {
+            tracing::warn!(count = recovery.open.len(), "operations are in doubt: their targets are read first");
+        }
+        let installation = log.installation().to_string();
+        let memory = remembered(&log)?;
+        let source = source(&settings);
+        let recorder = Recorder::start(log, publishing(&settings), died);
+        let shared = Arc::new(Shared::new(installation, recorder.clone(), source.clone()));
+        let mut engine = Engine {
+            organisation: organisation(&memory, now),
+            settings,
+            source,
+            recorder,
+            shared,
+            desired: memory.desired.clone(),
+            adoptions: BTreeMap::new(),
+            notes: super::Notes::default(),
+            refused: HashSet::new(),
+            replan_at: BTreeMap::new(),
+            adopt_all: options.adopt_all,
+            promised: BTreeSet::new(),
+            next_operation: 0,
+        };
+        let mut world = engine.remember(memory, now)?;
+        if let Some(commit) = &options.trust {
+            let commit = engine.source.resolve(commit)?;
+            world = engine.trust(Sym::new(&commit.to_string()), now)?;
+        }
+        Ok((engine, world))
+    }
+
+    /// What is remembered of the commit that counts, and of the targets in force.
+    fn remember(&mut self, mut memory: Memory, now: Timestamp) -> Result<World, EngineError> {
+        let counted = self.desired.commit.as_deref().and_then(|commit| git2::Oid::from_str(commit).ok());
+        if let Some(commit) = counted {
+            if self.source.open().is_err() {
+                self.source.head()?;
+            }
+            if self.has(commit) {
+                let changes = snapshot::read(&self.source, None, commit)?;
+                self.organisation.amend(changes, false, now);
+            } else {
+                self.organisation.hold(Some(Sym::new("the commit that counts is not in the repository any more")));
+            }
+        }
+        let targets: Vec<Sym> = self.organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
+        for id in targets {
+            let remembered = memory.take_target(id);
+            self.adoptions.extend(remembered.adopted.map(|adoption| (id, adoption)));
+            let observed = Observed::load(Default::default(), remembered.accounts, remembered.entitlements);
+            let unplaced = Known { observed, place: id, adopted: None, hold: None, own_accounts: Vec::new() };
+            self.organisation.place(id, unplaced, now);
+            self.place_target(id, now);
+        }
+        let mut world = self.world(Vec::new());
+        world.changed = world.targets.keys().map(|target| (*target, Scope::All)).collect();
+        self.show();
+        Ok(world)
+    }
+}
+
+/// The organisation as remembered, before the files of the commit are read.
+pub(super) fn organisation(memory: &Memory, now: Timestamp) -> Organisation {
+    let snapshot = Snapshot::restore(memory.versions());
+    Organisation::new(snapshot, registry::catalog(), Zones::bundled(), now)
+}
+
+/// The desired repository of these settings.
+pub(super) fn source(settings: &Settings) -> Source {
+    let mirror = settings.state.join("mirror.git");
+    Source::new(&settings.repository.url, &settings.repository.branch, &mirror)
+}
+
+fn remembered(log: &Log) -> Result<Memory, EngineError> {
+    let path = log.repository();
+    let repository = git2::Repository::open_bare(&path)?;
+    let commit = git2::Oid::from_str(&log.tip().commit.to_string())?;
+    Memory::read(&path, &repository, commit)
+}
+
+fn publishing(settings: &Settings) -> Option<Publishing> {
+    let remote = settings.audit.remote.clone().unwrap_or_else(|| settings.repository.url.clone());
+    (settings.audit.publish == Publish::Always).then_some(Publishing { remote })
+}
+
+fn key_path(settings: &Settings) -> std::path::PathBuf {
+    settings.state.join("signing-key")
+}
+
+fn unusable(state: &Path, error: &std::io::Error) -> EngineError {
+    EngineError::Broken(format!("The state folder {} cannot be used: {error}.", state.display()))
+}

@@ -1,0 +1,86 @@
+//! One operation that may proceed, from its plan to its outcome.
+
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use provost_core::Sym;
+use provost_core::plan::{Planned, UNBORN};
+use provost_core::step::OperationId;
+use provost_sdk::{AccountRef, Error, ErrorKind, Operation, Result};
+
+/// An operation that the gate let through.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its name in this process.
+    pub id: OperationId,
+    /// As it was planned.
+    pub planned: Planned,
+    /// The call does not begin after this.
+    pub not_after: Timestamp,
+    /// The commit that counted when it was planned.
+    pub commit: Option<Sym>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The record of its intent.
+    intent: Option<u64>,
+    /// The account, for what is done to one that the plan makes first.
+    account: Option<AccountRef>,
+}
+
+impl Prepared {
+    pub(super) fn new(id: OperationId, planned: Planned, not_after: Timestamp, commit: Option<Sym>) -> Prepared {
+        Prepared { id, planned, not_after, commit, state: Mutex::default() }
+    }
+
+    /// The operation, on the account that is there now.
+    pub fn operation(&self) -> Result<Operation> {
+        let state = self.state();
+        let operation = match &state.account {
+            Some(account) => self.planned.operation_on(account),
+            None => self.planned.operation.clone(),
+        };
+        match operation.account() {
+            Some(account) if account.anchor.as_str() == UNBORN => {
+                Err(Error::new(ErrorKind::NotFound, "The account that this is for was not made."))
+            }
+            _ => Ok(operation),
+        }
+    }
+
+    /// Names this use of the operation: the same for a repeated call, another for another intent.
+    pub fn key(&self) -> String {
+        format!("{}-{}", self.label(), self.intent().unwrap_or_default())
+    }
+
+    /// Its name in the records.
+    pub(super) fn label(&self) -> String {
+        self.planned.digest.to_string()
+    }
+
+    /// Whom and which profile it is for.
+    pub(super) fn subject(&self) -> Option<(Sym, Sym)> {
+        self.planned.identity.map(|identity| (identity, self.planned.profile))
+    }
+
+    pub(super) fn intent(&self) -> Option<u64> {
+        self.state().intent
+    }
+
+    pub(super) fn intended(&self, seq: u64) {
+        self.state().intent = Some(seq);
+    }
+
+    /// Tells the account, if this waits for one of its identity and profile.
+    pub(super) fn born(&self, subject: (Sym, Sym), account: &AccountRef) {
+        if self.subject() == Some(subject) {
+            self.state().account = Some(account.clone());
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads: what a target has now, what of it nobody asked for, and the record of both.
+
+use jiff::Timestamp;
+use provost_audit::{Kind, Record};
+use provost_core::Sym;
+use provost_core::observed::{AccountRecord, Merged};
+use provost_core::step::{ReadSummary, Scope};
+use provost_sdk::{Account, Completeness, Cursor};
+use serde_json::json;
+
+use super::memory::{account_file, entitlements_file};
+use super::records::difference;
+use super::{Engine, EngineError};
+use crate::observe::Reading;
+
+/// As many changed accounts are told in the body of one record; the files tell all of them.
+const TOLD: usize = 50;
+
+impl Engine {
+    /// Where the next delta read goes on.
+    pub fn cursor(&self, target: Sym) -> Option<Cursor> {
+        self.organisation.target(target)?.observed.standing().cursor.clone()
+    }
+
+    /// Takes a read in and records what it changed. Gives the accounts of which the read says something else than
+    /// provost did meanwhile: they are to be looked up.
+    pub fn merge(&mut self, reading: Reading, now: Timestamp) -> Result<(ReadSummary, Vec<Sym>), EngineError> {
+        let Reading { target, capabilities, probe, found, read } = reading;
+        let Some(known) = self.organisation.target(target) else { return Err(EngineError::NoTarget(target)) };
+        let first = known.observed.standing().complete.is_none();
+        let before = known.observed.clone();
+        let delta = found.since().is_some();
+        let (merged, changed) = self.organisation.merge(target, capabilities, found, &read, now);
+        let partial = match &read.completeness {
+            Completeness::Complete => None,
+            Completeness::Partial(reason) => Some(reason.clone()),
+        };
+        let alarm = self.alarm(target, &merged, probe.instance.as_deref());
+        self.organisation.hold_target(target, alarm.as_deref().map(Sym::new));
+        let earlier = |anchor: Sym| before.record(anchor);
+        self.record_read(target, &merged, first, &earlier, now)?;
+        if self.adopt_all && partial.is_none() && !self.adoptions.contains_key(&target) {
+            self.adopt_now(target, false, probe.instance.clone(), now)?;
+        }
+        let scope = if delta && !merged.names { self.scope_of(target, &merged.changed) } else { Scope::All };
+        for (_, other) in changed {
+            if other != target {
+                self.replan_at.insert(other, now);
+            }
+        }
+        self.show();
+        Ok((ReadSummary { partial, alarm, changed: scope }, merged.unsure))
+    }
+
+    /// Takes in what looking up single accounts found.
+    pub fn looked_up(&mut self, target: Sym, found: Vec<(Sym, Option<Account>)>, began: Timestamp, now: Timestamp) -> Result<(), EngineError> {
+        let Some(known) = self.organisation.target(target) else { return Ok(()) };
+        let before = known.observed.clone();
+        let anchors: Vec<Sym> = found.iter().map(|(anchor, _)| *anchor).collect();
+        for (anchor, account) in found {
+            self.organisation.looked_up(target, anchor, account.as_ref(), began);
+        }
+        let merged = Merged { changed: anchors, ..Merged::default() };
+        self.record_read(target, &merged, false, &|anchor| before.record(anchor), now)
+    }
+
+    /// Why nothing may be added to the target any more, if so.
+    fn alarm(&self, target: Sym, merged: &Merged, instance: Option<&str>) -> Option<String> {
+        if let Some(suspicion) = merged.suspicion {
+            return Some(format!(
+                "The read is suspicious ({suspicion}), so nothing is concluded from what is missing. `provost resume {target}` takes the next read as it is."
+            ));
+        }
+        let adopted = self.adoptions.get(&target)?.instance.as_deref()?;
+        let another = instance.filter(|instance| *instance != adopted)?;
+        Some(format!(
+            "Another system answers under this address (it calls itself {another}, adopted was {adopted}). `provost adopt {target}` compares and adopts it."
+        ))
+    }
+
+    fn scope_of(&self, target: Sym, anchors: &[Sym]) -> Scope {
+        let Some(known) = self.organisation.target(target) else { return Scope::All };
+        let owners: Option<std::collections::BTreeSet<Sym>> =
+            anchors.iter().map(|anchor| known.observed.owner(*anchor).map(|(identity, _)| identity)).collect();
+        owners.map_or(Scope::All, Scope::Identities)
+    }
+
+    fn record_read(
+        &self,
+        target: Sym,
+        merged: &Merged,
+        first: bool,
+        before: &dyn Fn(Sym) -> Option<AccountRecord>,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        let Some(known) = self.organisation.target(target) else { return Ok(()) };
+        let mut told = Vec::new();
+        let mut changes = Vec::new();
+        for anchor in &merged.changed {
+            let (earlier, later) = (before(*anchor), known.observed.record(*anchor));
+            if earlier == later {
+                continue;
+            }
+            if told.len() < TOLD {
+                let whose = later.as_ref().or(earlier.as_ref()).and_then(|account| account.link.as_ref());
+                told.push(json!({
+                    "account": anchor,
+                    "identity": whose.map(|link| link.identity),
+                    "fields": difference(earlier.as_ref(), later.as_ref()),
+                }));
+            }
+            changes.push(account_file(target, *anchor, later.as_ref()));
+        }
+        let accounts = changes.len();
+        if merged.names {
+            changes.push(entitlements_file(target, &known.observed.entitlement_records()));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let summary = match (first, accounts) {
+            (true, count) => format!("{target} read for the first time: {count} accounts are not as remembered"),
+            (false, 0) => format!("entitlements of {target} are not as remembered"),
+            (false, count) => format!("drift on {target}: {count} accounts changed without provost"),
+        };
+        let mut record = Record::new(Kind::Drift, now, summary);
+        record.target = Some(target.to_string());
+        record.body = json!({ "accounts": told, "count": accounts });
+        record.changes = changes;
+        self.recorder.record_blocking(Engine::in_pieces(&record))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The records of what the engine does: summaries for people, bodies for programs.
+
+use jiff::Timestamp;
+use provost_audit::{IntentItem, Kind, OutcomeResult, Record};
+use provost_core::Sym;
+use provost_core::observed::AccountRecord;
+use provost_core::plan::Planned;
+use provost_sdk::{Operation, Receipt, Value};
+use serde_json::{Map, json};
+
+use super::memory::account_file;
+use super::{Engine, Prepared};
+
+/// A record changes at most this many files, so that a baseline of a hundred thousand accounts fits into the journal
+/// piece by piece.
+pub(super) const FILES: usize = 500;
+
+/// What an operation does, in a few words: people by id, entitlements by kind and name.
+pub(super) fn summary(planned: &Planned) -> String {
+    let who = planned.identity.map_or_else(
+        || planned.operation.account().map_or_else(String::new, |account| account.username.clone()),
+        |identity| identity.to_string(),
+    );
+    let what = match &planned.operation {
+        Operation::Create(create) => format!(" account {}", create.username),
+        Operation::Rename { to, .. } => format!(" to {to}"),
+        Operation::Update { changes, .. } => format!(" {}", changes.keys().cloned().collect::<Vec<_>>().join(", ")),
+        operation => operation.entitlement().map_or_else(String::new, |entitlement| {
+            let role = entitlement.role.as_ref().map_or_else(String::new, |role| format!("#{role}"));
+            format!(" {}:{}{role}", entitlement.kind, entitlement.name)
+        }),
+    };
+    format!("{}{what} for {who} on {}", planned.verb().as_str(), planned.target)
+}
+
+impl Engine {
+    /// One record of intents, each with its not-after.
+    pub(super) fn intent_record(&self, target: Sym, prepared: &[std::sync::Arc<Prepared>], now: Timestamp) -> Record {
+        let summary = match prepared {
+            [one] => summary(&one.planned),
+            many => format!("{} operations on {target}", many.len()),
+        };
+        let mut record = Record::new(Kind::Intent, now, summary);
+        record.target = Some(target.to_string());
+        record.desired_commit = self.desired.commit.clone();
+        record.priority = prepared.iter().all(|one| !one.planned.adds());
+        record.items = prepared
+            .iter()
+            .map(|one| IntentItem {
+                operation: one.label(),
+                target: target.to_string(),
+                subject: subject_of(&one.planned),
+                not_after: one.not_after,
+                call: json!({
+                    "operation": one.planned.operation,
+                    "profile": one.planned.profile,
+                    "identity": one.planned.identity,
+                    "tier": one.planned.tier,
+                    "drift": one.planned.drift,
+                    "causes": one.planned.causes,
+                }),
+            })
+            .collect();
+        record
+    }
+
+    /// The outcome of one operation, with the account as it is now.
+    pub(super) fn outcome_record(
+        &self,
+        prepared: &Prepared,
+        result: OutcomeResult,
+        (before, after): (Option<AccountRecord>, Option<AccountRecord>),
+        told: &serde_json::Value,
+        now: Timestamp,
+    ) -> Record {
+        let planned = &prepared.planned;
+        let word = match result {
+            OutcomeResult::Applied => "",
+            OutcomeResult::Failed => "failed: ",
+            OutcomeResult::NotAttempted => "not attempted: ",
+            OutcomeResult::Unknown => "in doubt: ",
+        };
+        let mut record = Record::new(Kind::Outcome(result), now, format!("{word}{}", summary(planned)));
+        record.target = Some(planned.target.to_string());
+        record.subject = Some(subject_of(planned));
+        record.operation = Some(prepared.label());
+        record.desired_commit = prepared.commit.map(|commit| commit.to_string());
+        record.intent = prepared.intent();
+        record.priority = true;
+        record.body = json!({
+            "verb": planned.verb(),
+            "before": before,
+            "after": after,
+            "causes": planned.causes,
+            "drift": planned.drift,
+            "tier": planned.tier,
+            "result": told,
+        });
+        let anchor = after.as_ref().or(before.as_ref()).map(|account| account.anchor);
+        let files = anchor.map(|anchor| account_file(planned.target, anchor, after.as_ref()));
+        // What certainly changed nothing shows nothing new.
+        record.changes = match result {
+            OutcomeResult::Applied => files.into_iter().collect(),
+            OutcomeResult::Failed | OutcomeResult::NotAttempted | OutcomeResult::Unknown => Vec::new(),
+        };
+        record
+    }
+
+    /// Records in as many pieces as their files need.
+    pub(super) fn in_pieces(record: &Record) -> Vec<Record> {
+        if record.changes.len() <= FILES {
+            return vec![record.clone()];
+        }
+        let pieces = record.changes.chunks(FILES);
+        let count = pieces.len();
+        pieces
+            .enumerate()
+            .map(|(index, changes)| Record {
+                summary: format!("{} ({} of {count})", record.summary, index + 1),
+                changes: changes.to_vec(),
+                ..record.clone()
+            })
+            .collect()
+    }
+}
+
+/// What a receipt tells, without secrets.
+pub(super) fn told(receipt: &Receipt) -> serde_json::Value {
+    json!({
+        "changed": receipt.changed,
+        "credential": receipt.credential,
+        "secret": receipt.secret.as_ref().map(|_| "delivered"),
+    })
+}
+
+/// What changed on one account between two looks, field by field.
+pub(super) fn difference(before: Option<&AccountRecord>, after: Option<&AccountRecord>) -> serde_json::Value {
+    let (Some(before), Some(after)) = (before, after) else {
+        return json!({ "before": before.map(|account| account.username), "after": after.map(|account| account.username) });
+    };
+    let mut fields = Map::new();
+    let mut note = |name: &str, before: serde_json::Value, after: serde_json::Value| {
+        if before != after {
+            fields.insert(name.to_owned(), json!({ "before": before, "after": after }));
+        }
+    };
+    note("username", json!(before.username), json!(after.username));
+    note("state", json!(before.state), json!(after.state));
+    note("entitlements", json!(before.entitlements), json!(after.entitlements));
+    let names = before.attributes.keys().chain(after.attributes.keys());
+    for name in names {
+        let value = |value: Option<&Value>| json!(value);
+        note(name.as_str(), value(before.attributes.get(name)), value(after.attributes.get(name)));
+    }
+    serde_json::Value::Object(fields)
+}
+
+fn subject_of(planned: &Planned) -> String {
+    let account = || planned.operation.account().map(|account| account.anchor.to_string());
+    planned.identity.map(|identity| identity.to_string()).or_else(account).unwrap_or_else(|| planned.target.to_string())
+}

@@ -1,0 +1,182 @@
+//! What the shell may use without waiting for the engine: readers and writers, operations under way, what is held.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, RwLock};
+
+use provost_core::Sym;
+use provost_core::step::OperationId;
+use provost_sdk::{Apply, Connector, Error, ErrorKind, Result};
+
+use super::{EngineHandle, Held, Prepared};
+use crate::apply::Writers;
+use crate::git::Source;
+use crate::observe::Reader;
+use crate::recorder::Recorder;
+
+/// Proof that an operator adopted a target at the place where it is now. Only the engine makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adopted(Sym);
+
+impl Adopted {
+    /// Which target.
+    pub fn target(&self) -> Sym {
+        self.0
+    }
+}
+
+pub(super) struct Shared {
+    pub(super) installation: String,
+    pub(super) recorder: Recorder,
+    pub(super) source: Source,
+    targets: RwLock<HashMap<Sym, Opened>>,
+    readers: Mutex<HashMap<Sym, Reader>>,
+    writers: Writers,
+    prepared: Mutex<HashMap<OperationId, Arc<Prepared>>>,
+    held: RwLock<Arc<Held>>,
+}
+
+/// A target's connector and settings, or why they cannot be had.
+struct Opened {
+    settings: std::result::Result<(&'static dyn Connector, provost_sdk::Settings), String>,
+    adopted: Option<Adopted>,
+}
+
+impl Shared {
+    pub(super) fn new(installation: String, recorder: Recorder, source: Source) -> Shared {
+        Shared {
+            installation,
+            recorder,
+            source,
+            targets: RwLock::default(),
+            readers: Mutex::default(),
+            writers: Writers::default(),
+            prepared: Mutex::default(),
+            held: RwLock::default(),
+        }
+    }
+
+    /// Takes a target's document, secrets and adoption as they are now; what was opened before is closed.
+    pub(super) fn open(
+        &self,
+        target: Sym,
+        settings: std::result::Result<(&'static dyn Connector, provost_sdk::Settings), String>,
+        adopted: bool,
+    ) {
+        let adopted = adopted.then_some(Adopted(target));
+        write(&self.targets).insert(target, Opened { settings, adopted });
+        self.close(target);
+    }
+
+    pub(super) fn forget_target(&self, target: Sym) {
+        write(&self.targets).remove(&target);
+        self.close(target);
+    }
+
+    pub(super) fn show(&self, held: Held) {
+        *write(&self.held) = Arc::new(held);
+    }
+
+    pub(super) fn prepare(&self, prepared: Arc<Prepared>) {
+        lock(&self.prepared).insert(prepared.id, prepared);
+    }
+
+    pub(super) fn prepared(&self, operation: OperationId) -> Option<Arc<Prepared>> {
+        lock(&self.prepared).get(&operation).map(Arc::clone)
+    }
+
+    /// Every operation that is prepared.
+    pub(super) fn all_prepared(&self) -> Vec<Arc<Prepared>> {
+        lock(&self.prepared).values().map(Arc::clone).collect()
+    }
+
+    pub(super) fn forget(&self, keep: impl Fn(&Prepared) -> bool) {
+        lock(&self.prepared).retain(|_, prepared| keep(prepared));
+    }
+
+    fn close(&self, target: Sym) {
+        lock(&self.readers).remove(&target);
+        self.writers.close(target);
+    }
+
+    fn with_opened<T>(&self, target: Sym, act: impl FnOnce(&Opened, &'static dyn Connector, &provost_sdk::Settings) -> Result<T>) -> Result<T> {
+        let targets = self.targets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let refuse = |why: String| Error::new(ErrorKind::Configuration, why);
+        let opened = targets.get(&target).ok_or_else(|| refuse(format!("There is no target {target} in force.")))?;
+        match &opened.settings {
+            Ok((connector, settings)) => act(opened, *connector, settings),
+            Err(why) => Err(refuse(why.clone())),
+        }
+    }
+}
+
+impl EngineHandle {
+    /// The installation: the first genesis of its audit log.
+    pub fn installation(&self) -> String {
+        self.shared.installation.clone()
+    }
+
+    /// The recorder.
+    pub fn recorder(&self) -> &Recorder {
+        &self.shared.recorder
+    }
+
+    /// The desired repository.
+    pub fn source(&self) -> &Source {
+        &self.shared.source
+    }
+
+    /// Documents that do not count, and what waits.
+    pub fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.shared.held.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The reader of a target, opened at its first use.
+    pub fn reader(&self, target: Sym) -> Result<Reader> {
+        if let Some(reader) = lock(&self.shared.readers).get(&target) {
+            return Ok(Arc::clone(reader));
+        }
+        let reader: Reader = self.shared.with_opened(target, |_, connector, settings| Ok(Arc::from(connector.reader(settings)?)))?;
+        lock(&self.shared.readers).insert(target, Arc::clone(&reader));
+        Ok(reader)
+    }
+
+    /// The writer of a target, if it was adopted at the place where it is.
+    pub fn writer(&self, target: Sym) -> Result<Arc<dyn Apply>> {
+        self.shared.with_opened(target, |opened, connector, settings| {
+            let adopted = opened.adopted.as_ref().ok_or_else(|| {
+                Error::new(ErrorKind::PermissionDenied, format!("The target {target} is not adopted where it is now."))
+            })?;
+            self.shared.writers.of(adopted, connector, settings)
+        })
+    }
+
+    /// Reads secrets again, and opens every reader and writer anew.
+    pub fn reopen(&self) {
+        self.run(|engine| engine.open_targets());
+    }
+
+    /// An operation under way.
+    pub fn prepared(&self, operation: OperationId) -> Option<Arc<Prepared>> {
+        self.shared.prepared(operation)
+    }
+
+    /// Notes under which record operations were promised.
+    pub fn intended(&self, operations: &[OperationId], seq: u64) {
+        for prepared in operations.iter().filter_map(|operation| self.shared.prepared(*operation)) {
+            prepared.intended(seq);
+        }
+    }
+
+    /// Forgets an operation that has its outcome.
+    pub fn forget(&self, operation: OperationId) {
+        lock(&self.shared.prepared).remove(&operation);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
