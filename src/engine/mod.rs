@@ -36,6 +36,7 @@ pub use held::Held;
 pub use open::{Created, OpenOptions};
 pub use prepared::Prepared;
 pub use shared::Adopted;
+pub use records::summary;
 pub use view::View;
 
 use held::Notes;

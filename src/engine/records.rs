@@ -16,7 +16,7 @@ use super::{Engine, Prepared};
 pub(super) const FILES: usize = 500;
 
 /// What an operation does, in a few words: people by id, entitlements by kind and name.
-pub(super) fn summary(planned: &Planned) -> String {
+pub fn summary(planned: &Planned) -> String {
     let who = planned.identity.map_or_else(
         || planned.operation.account().map_or_else(String::new, |account| account.username.clone()),
         |identity| identity.to_string(),

@@ -142,3 +142,17 @@ pub enum Guard {
         message: String,
     },
 }
+
+impl std::fmt::Display for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Guard::Limit { figure } => figure.fmt(f),
+            Guard::LastAdmin { entitlement, holders } => {
+                write!(f, "nobody would hold {entitlement} any more, which {holders} can use now")
+            }
+            Guard::Check { rule, message } => {
+                write!(f, "the independent checker objects ({rule}): {message}")
+            }
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod guard;
 pub mod lint;
 pub mod observed;
+pub mod organisation;
 pub mod pattern;
 pub mod plan;
 pub mod set;

@@ -10,16 +10,15 @@ use provost_sdk::{Account, Capabilities, Operation, Read, Receipt};
 
 use crate::Sym;
 use crate::access::{Access, Changed, Zones, risk_by};
-use crate::condition::{Condition, Template};
-use crate::document::{Freeze, Separation};
+use crate::document::{Freeze, Separation, Status};
 use crate::evidence::{Evidence, RuleStep};
 use crate::facts::Facts;
 use crate::gate::{self, Decision};
 use crate::guard::{History, Limits};
-use crate::observed::{Collector, Merged, Observed, Shrink};
+use crate::observed::{Collector, Merged, Observed, Resolved as Named, Shrink};
 use crate::plan::{self, Plan, Resolved, TargetView};
 use crate::set::{Key, Set};
-use crate::snapshot::{Catalog, Change, Context, Dirty, Expression, Fault, RuleVersion, Snapshot};
+use crate::snapshot::{Catalog, Change, Context, Dirty, RuleVersion, Snapshot};
 use crate::step::Scope;
 
 /// Everything that is known.
@@ -137,21 +136,20 @@ impl Organisation {
 
     /// Takes a commit in. `trusted`: the operator names it, so every sound rule of it comes into force.
     pub fn amend(&mut self, changes: Vec<Change>, trusted: bool, now: Timestamp) -> Amended {
-        let (facts, evidence, spent, targets) = (&self.facts, &self.evidence, &self.spent, &self.targets);
+        let (facts, evidence, spent) = (&self.facts, &self.evidence, &self.spent);
+        let leaving = self.leaving();
         let context = Context {
             trusted,
             catalog: &self.catalog,
             risk: &|target, grant| risk_by(target, facts.get(&target.id), grant),
             agreed: &|version| evidence.covers_rule(&step_of(version)),
             spent: &|id| spent.contains(&id),
-            remains: &|id| {
-                targets.values().any(|known| known.observed.links_of(id).any(|(_, link)| link.disabled.is_none()))
-            },
-            compile: &compile,
+            leaving: &leaving,
             zones: &self.zones,
         };
         let dirty = self.snapshot.amend(changes, &context);
-        let changed = self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
+        let changed =
+            self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
         Amended { dirty, changed }
     }
 
@@ -284,13 +282,16 @@ impl Organisation {
             hold: self.hold,
             now,
         };
-        let plan = plan::plan(&world, &scope);
-        let decisions = gate::decide(&plan, &world, &self.limits(), &self.history);
+        let plan = plan::plan(world, &scope);
+        let limits = Limits::in_force(&views, self.snapshot.guards(), self.access.identities().len());
+        let decisions = gate::gate(&plan, &world, &self.evidence, &limits, &self.history);
         Decided { plan, decisions }
     }
 
     fn views(&self) -> BTreeMap<Sym, TargetView<'_>> {
-        let view = |document: &'_ crate::document::Target| self.targets.get(&document.id).map(|known| (document.id, known));
+        let view = |document: &'_ crate::document::Target| {
+            self.targets.get(&document.id).map(|known| (document.id, known))
+        };
         self.snapshot
             .targets()
             .into_iter()
@@ -298,13 +299,24 @@ impl Organisation {
                 let (id, known) = view(document)?;
                 let adopted = known.adopted == Some(known.place);
                 let Known { observed, place, adopted: _, hold, own_accounts } = known;
-                Some((id, TargetView { document, observed, adopted, place: *place, hold: *hold, own_accounts }))
+                Some((
+                    id,
+                    TargetView { document, observed, adopted, place: *place, hold: *hold, own_accounts },
+                ))
             })
             .collect()
     }
 
-    fn limits(&self) -> Limits {
-        Limits::of(&self.snapshot, self.targets.iter().map(|(id, known)| (*id, known.observed.tally())))
+    /// Departed identities that can still sign in somewhere.
+    fn leaving(&self) -> BTreeSet<Sym> {
+        let departed = self.snapshot.identities().filter(|identity| identity.status() == Status::Departed);
+        let remains = |id: &Sym| {
+            let links = |known: &Known| {
+                known.observed.links_of(*id).any(|(_, link)| !link.gone && link.disabled.is_none())
+            };
+            self.targets.values().any(links)
+        };
+        departed.map(|identity| identity.id()).filter(remains).collect()
     }
 
     /// What the entitlements of a target weigh may have changed.
@@ -325,10 +337,15 @@ impl Organisation {
         let wanted = self.access.wanted(identity, target).iter().filter(|wanted| wanted.profile == profile);
         wanted
             .flat_map(|wanted| wanted.entitlements.iter())
-            .filter_map(|spec| known.observed.names().resolve(spec).key(spec))
+            .filter_map(|spec| match known.observed.names().resolve(spec) {
+                Named::Key(key) => Some(key),
+                Named::Unknown | Named::Ambiguous | Named::Changed { .. } => None,
+            })
             .collect()
     }
 }
+
+static NOBODY: BTreeSet<Sym> = BTreeSet::new();
 
 /// What a document set of a whole commit is judged by when nothing is known of any target: for `check`.
 pub fn check_context<'a>(catalog: &'a Catalog, zones: &'a Zones) -> Context<'a> {
@@ -338,19 +355,9 @@ pub fn check_context<'a>(catalog: &'a Catalog, zones: &'a Zones) -> Context<'a> 
         risk: &|target, grant| risk_by(target, None, grant),
         agreed: &|_| false,
         spent: &|_| false,
-        remains: &|_| false,
-        compile: &compile,
+        leaving: &NOBODY,
         zones,
     }
-}
-
-/// Compiles a condition or a template with the checker of this crate.
-fn compile(expression: Expression<'_>) -> Result<(), Fault> {
-    let result = match expression {
-        Expression::Condition(text) => Condition::of_role(text).map(drop),
-        Expression::Template(text) => Template::compile(text).map(drop),
-    };
-    result.map_err(|error| Fault { message: error.message.clone(), hint: error.hint.clone() })
 }
 
 fn step_of(version: &RuleVersion) -> RuleStep {

@@ -102,6 +102,16 @@ impl Observed {
         true
     }
 
+    /// Links an account that is there to the identity whose intent made it, when the answer to that call was lost.
+    /// Whether there is such an account.
+    pub fn made(&mut self, identity: Sym, profile: Sym, anchor: Sym) -> bool {
+        let there = self.accounts.contains_key(&anchor);
+        if there {
+            self.set_link(identity, profile, Link::new(anchor, Origin::Created));
+        }
+        there
+    }
+
     /// What an identity is to have and was found to have becomes provost's own.
     pub fn claim(&mut self, identity: Sym, profile: Sym, keys: Set<Key>) {
         if let Some(link) = self.links.get_mut(&(identity, profile)) {

@@ -1,0 +1,90 @@
+//! Looking without the daemon: what counts, from the repository and the audit log, with nothing opened for writing.
+
+use std::path::PathBuf;
+
+use git2::Oid;
+use jiff::Timestamp;
+use provost_core::Sym;
+use provost_core::observed::Observed;
+use provost_core::organisation::{Known, Organisation};
+use provost_core::snapshot::Snapshot;
+
+use super::memory::Memory;
+use super::{EngineError, open};
+use crate::git::Source;
+use crate::registry;
+use crate::settings::Settings;
+use crate::snapshot;
+
+/// What counts at one instant, for verbs that only look.
+pub struct View {
+    /// Everything that is known, of targets as the audit log has them.
+    pub organisation: Organisation,
+    /// The desired repository.
+    pub source: Source,
+    /// The commit that is looked at.
+    pub commit: Oid,
+    /// Whether there is an audit log; without one nothing is adopted.
+    pub remembered: bool,
+}
+
+impl View {
+    /// What counts, or would count with another commit. A commit before anything was ever trusted is taken as trusted,
+    /// to show what it says.
+    pub fn open(settings: &Settings, commit: Option<&str>, now: Timestamp) -> Result<View, EngineError> {
+        let source = open::source(settings);
+        let head = source.head()?;
+        let commit = commit.map(|commit| source.resolve(commit)).transpose()?.unwrap_or(head);
+        let memory = memory_of(settings, &source)?;
+        let remembered = memory.is_some();
+        let mut memory = memory.unwrap_or_default();
+        let mut organisation = if remembered {
+            open::organisation(&memory, now)
+        } else {
+            Organisation::new(Snapshot::default(), registry::catalog(), provost_core::access::Zones::bundled(), now)
+        };
+        let counted = memory.desired.commit.as_deref().and_then(|commit| Oid::from_str(commit).ok());
+        // The commit that counts first, then the one that is asked for: what is held back is judged by what stood.
+        let counted = counted.filter(|counted| *counted != commit && has(&source, *counted));
+        if let Some(counted) = counted {
+            organisation.amend(snapshot::read(&source, None, counted)?, false, now);
+        }
+        organisation.amend(snapshot::read(&source, counted, commit)?, !remembered, now);
+        let targets: Vec<Sym> = organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
+        for id in targets {
+            let Some(document) = organisation.snapshot().target(id) else { continue };
+            let place = Sym::new(&registry::place(document));
+            let remembered = memory.take_target(id);
+            let known = Known {
+                observed: Observed::load(Default::default(), remembered.accounts, remembered.entitlements),
+                place,
+                adopted: remembered.adopted.map(|adoption| Sym::new(&adoption.place)),
+                hold: None,
+                own_accounts: Vec::new(),
+            };
+            organisation.place(id, known, now);
+        }
+        Ok(View { organisation, source, commit, remembered })
+    }
+}
+
+/// The newest memory that can be had: the daemon's own log, else the published one.
+fn memory_of(settings: &Settings, source: &Source) -> Result<Option<Memory>, EngineError> {
+    let own = settings.state.join("provost.git");
+    for path in [own, source.path().to_owned()] {
+        if let Some(commit) = tip(&path) {
+            let repository = git2::Repository::open(&path)?;
+            return Memory::read(&path, &repository, commit).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn tip(path: &PathBuf) -> Option<Oid> {
+    git2::Repository::open(path).ok()?.refname_to_id(provost_audit::REF).ok()
+}
+
+fn has(source: &Source, commit: Oid) -> bool {
+    let found = source.open().and_then(|repository| Ok(repository.find_commit(commit).map(|commit| commit.id())?));
+    found.is_ok()
+}
