@@ -38,7 +38,7 @@ pub struct Conformance {
 }
 
 /// Tells the story; `shown` gets one line a chapter.
-pub async fn run(path: &Path, shown: impl Fn(&str) + Send) -> Result<Conformance, ConformanceError> {
+pub async fn run(path: &Path, shown: impl Fn(&str) + Send + Sync) -> Result<Conformance, ConformanceError> {
     let wrong = |why: String| ConformanceError::Wrong { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConformanceError::Unreadable { path: path.to_owned(), source })?;

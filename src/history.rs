@@ -39,7 +39,7 @@ pub fn of(settings: &Settings, subject: &str, target: Option<&str>, limit: usize
     let query = Query {
         subject: Some(subject.to_owned()),
         target: target.map(str::to_owned),
-        limit: Some(limit),
+        limit,
         ..Query::default()
     };
     let mut entries: Vec<Entry> = index

@@ -3,5 +3,23 @@
 //! This package is the shell around the pure core: it reads the repository and the targets, applies what the gate
 //! let through, records it, and talks to people. ARCHITECTURE.md has the map.
 
+pub mod apply;
+pub mod check;
+pub mod cli;
+pub mod conformance;
+pub mod control;
+pub mod daemon;
+pub mod deliver;
+pub mod demo;
+pub mod embedded;
+pub mod engine;
 pub mod git;
+pub mod history;
+pub mod looking;
+pub mod observe;
+pub mod recorder;
+pub mod registry;
 pub mod settings;
+pub mod snapshot;
+pub mod telemetry;
+pub mod text;

@@ -75,7 +75,7 @@ pub fn causes(organisation: &Organisation, planned: &Planned) -> Vec<String> {
     let mut causes: Vec<String> = if planned.takes_away() {
         vec![match organisation.access().lifecycle(identity) {
             provost_core::access::Lifecycle::Active => "nothing in force gives it any more".to_owned(),
-            lifecycle => format!("{identity} is {}", lifecycle_word(lifecycle)),
+            lifecycle => format!("{identity} is {lifecycle}"),
         }]
     } else {
         about.filter(|grant| grant.state == GrantState::InForce).flat_map(|grant| &grant.causes).map(ToString::to_string).collect()
@@ -83,19 +83,6 @@ pub fn causes(organisation: &Organisation, planned: &Planned) -> Vec<String> {
     causes.sort();
     causes.dedup();
     causes
-}
-
-/// Where in life an identity is, in a word.
-pub fn lifecycle_word(lifecycle: provost_core::access::Lifecycle) -> String {
-    use provost_core::access::Lifecycle;
-    match lifecycle {
-        Lifecycle::NotYet { from } => format!("not there before {from}"),
-        Lifecycle::Active => "active".to_owned(),
-        Lifecycle::Suspended => "suspended".to_owned(),
-        Lifecycle::Left { since: Some(since), .. } => format!("gone since {since}"),
-        Lifecycle::Left { since: None, .. } => "gone".to_owned(),
-        Lifecycle::Unknown => "unknown".to_owned(),
-    }
 }
 
 /// An account before and after an operation, one field a line.

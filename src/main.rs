@@ -1,1 +1,5 @@
-fn main() {}
+//! The provost program.
+
+fn main() -> std::process::ExitCode {
+    provost::cli::main()
+}

@@ -198,7 +198,8 @@ impl Work {
                 if let Some(publisher) = self.publisher.take() {
                     publisher.finish();
                 }
-                drop(answer.send(()));
+                // Whoever asked may have gone; the log is closed all the same.
+                let _gone = answer.send(());
                 true
             }
         }
@@ -287,7 +288,9 @@ impl Publisher {
     }
 
     fn tip(&self, tip: CommitId) {
-        drop(self.tips.send(tip));
+        if self.tips.send(tip).is_err() {
+            tracing::error!("the publisher has ended");
+        }
     }
 
     fn finish(self) {

@@ -7,7 +7,7 @@ use super::{CliError, Config, block_on, plan, run, status};
 use crate::daemon::{self, Stay};
 use crate::engine::OpenOptions;
 use crate::settings::Overrides;
-use crate::telemetry;
+use crate::{embedded, telemetry};
 
 /// Apply once what has been approved, without a daemon
 ///
@@ -38,7 +38,10 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         }
     }
     let stay = Stay::UntilSettled(run::ONCE_LIMIT);
-    let report = block_on(daemon::run(settings, OpenOptions::default(), stay, || ()))??;
+    let report = block_on(async {
+        embedded::serve_all(&settings, false).await?;
+        Ok::<_, CliError>(daemon::run(settings, OpenOptions::default(), stay, |_| ()).await?)
+    })??;
     let report = status::Shown::of(&report)?;
     status::print(&report);
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -49,8 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     block_on(async {
         let served = embedded::bind(&server).await?;
         anstream::println!("Serving {} on http://{}/scim/v2", args.data.display(), served.address);
-        served.run(crate::daemon::stopped()).await
-    })?
-    .map_err(|error: embedded::EmbeddedError| CliError::user(error.to_string()))?;
+        Ok::<_, embedded::EmbeddedError>(served.run(crate::daemon::stopped()).await?)
+    })??;
     Ok(ExitCode::SUCCESS)
 }

@@ -57,13 +57,20 @@ impl std::fmt::Display for CliError {
 macro_rules! plain {
     ($($error:ty),*) => {
         $(impl From<$error> for CliError {
+            /// These errors are full sentences that end with their hint.
             fn from(error: $error) -> CliError {
-                let source = error.source().map(|source| CliError::user(source.to_string()));
-                let _ = source;
                 CliError::user(error.to_string())
             }
         })*
     };
 }
 
-plain!(SettingsError, GitError, crate::engine::EngineError, crate::control::ControlError, crate::daemon::DaemonError);
+plain!(
+    SettingsError,
+    GitError,
+    crate::engine::EngineError,
+    crate::control::ControlError,
+    crate::daemon::DaemonError,
+    crate::embedded::EmbeddedError,
+    crate::demo::DemoError
+);

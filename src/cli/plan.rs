@@ -116,8 +116,7 @@ fn compute_at(settings: &Settings, commit: Option<&str>) -> Result<Found, CliErr
     let unread = block_on(async {
         embedded::serve_all(&shared, true).await?;
         Ok::<_, embedded::EmbeddedError>(looking::read_all(&mut view, &shared).await)
-    })?
-    .map_err(|error| CliError::user(error.to_string()))?;
+    })??;
     let now = Timestamp::now();
     let mut decided = view.organisation.plan(None, &Scope::All, now);
     let organisation = &view.organisation;

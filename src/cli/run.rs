@@ -9,7 +9,7 @@ use super::{CliError, Config, block_on, status};
 use crate::daemon::{self, Stay};
 use crate::engine::OpenOptions;
 use crate::settings::Overrides;
-use crate::telemetry;
+use crate::{embedded, telemetry};
 
 /// Run the daemon
 ///
@@ -54,7 +54,10 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let settings = config.load(&overrides)?;
     telemetry::start(&settings.log);
     let stay = if args.once { Stay::UntilSettled(ONCE_LIMIT) } else { Stay::Forever };
-    let report = block_on(daemon::run(settings, OpenOptions::default(), stay, || ()))??;
+    let report = block_on(async {
+        embedded::serve_all(&settings, false).await?;
+        Ok::<_, CliError>(daemon::run(settings, OpenOptions::default(), stay, |_| ()).await?)
+    })??;
     if !args.once {
         return Ok(ExitCode::SUCCESS);
     }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         output::json(&schema(kind))?;
     } else {
         let all: serde_json::Map<String, serde_json::Value> =
-            kinds.into_iter().map(|kind| (kind.as_str().to_owned(), schema(kind))).collect();
+            kinds.into_iter().map(|kind| (kind.as_str().to_owned(), schema(kind).clone())).collect();
         output::json(&all)?;
     }
     Ok(ExitCode::SUCCESS)

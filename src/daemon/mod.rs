@@ -17,7 +17,6 @@ use provost_core::step::{Command, Daemon, Event, Pace, Status};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as channel_of_one;
 
-use crate::embedded::{self, EmbeddedError};
 use crate::engine::{Engine, EngineError, EngineHandle, OpenOptions};
 use crate::recorder::{PublishState, RecordError};
 use crate::settings::{Settings, SettingsError};
@@ -30,9 +29,6 @@ pub enum DaemonError {
     /// The state cannot be opened.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// An embedded directory cannot be served.
-    #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
     /// A secret is missing.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -96,15 +92,15 @@ pub struct Shared {
     pub settings: Arc<Settings>,
 }
 
-/// Runs the daemon of these settings until it ends, and gives its last report.
+/// Runs the daemon of these settings until it ends, and gives its last report. `settled` is called once, when there is
+/// nothing left to do for the first time.
 pub async fn run(
     settings: Settings,
     options: OpenOptions,
     stay: Stay,
-    started: impl FnOnce(),
+    settled: impl FnOnce(&Report) + Send + 'static,
 ) -> Result<Report, DaemonError> {
     let settings = Arc::new(settings);
-    embedded::serve_all(&settings, false).await?;
     let (events, inbox) = unbounded_channel();
     let (died, deaths) = tokio::sync::oneshot::channel();
     let opened = Arc::clone(&settings);
@@ -131,8 +127,8 @@ pub async fn run(
     let shared = Shared { engine: handle, events, report: newest, settings: Arc::clone(&settings) };
     let _watching = watch::start(&shared);
     let control = http::listen(&shared).await?;
-    let mut shell = Shell { daemon, shared, reports, inbox, stay, control };
-    started();
+    let settled: Settled = Box::new(settled);
+    let mut shell = Shell { daemon, shared, reports, inbox, stay, control, settled: Some(settled) };
     let result = tokio::select! {
         () = shell.run(world) => Ok(()),
         Ok(why) = deaths => Err(DaemonError::LogDied(why)),
@@ -165,7 +161,10 @@ struct Shell {
     inbox: UnboundedReceiver<Event>,
     stay: Stay,
     control: PathBuf,
+    settled: Option<Settled>,
 }
+
+type Settled = Box<dyn FnOnce(&Report) + Send>;
 
 impl Shell {
     async fn run(&mut self, world: provost_core::step::World) {
@@ -222,6 +221,9 @@ impl Shell {
             report.held = held;
             report.audit = audit;
         });
+        if settled && let Some(tell) = self.settled.take() {
+            tell(&self.reports.borrow());
+        }
         over
     }
 

@@ -2,9 +2,9 @@
 
 use git2::Oid;
 use jiff::Timestamp;
-use provost_audit::{Kind, Record};
+use provost_audit::Record;
 use provost_core::Sym;
-use provost_core::document::Document;
+use provost_core::document::Kind;
 use provost_core::organisation::{Amended, Known};
 use provost_core::observed::Observed;
 use provost_core::snapshot::Version;
@@ -46,7 +46,8 @@ impl Engine {
         let changes = snapshot::read(&self.source, from, to)?;
         let amended = self.organisation.amend(changes, trusted, now);
         self.organisation.hold(None);
-        self.desired = Desired { commit: Some(to.to_string()), standing: self.standing()? };
+        let vanished = self.organisation.snapshot().vanished().iter().copied().collect();
+        self.desired = Desired { commit: Some(to.to_string()), standing: self.standing()?, vanished };
         self.record_rules(&amended, trusted, now)?;
         Ok(self.amended(amended, now))
     }
@@ -117,25 +118,22 @@ impl Engine {
     /// Versions of identities that stand for files of the commit that do not count.
     fn standing(&self) -> Result<Vec<Standing>, EngineError> {
         let repository = self.source.open()?;
-        let mut standing = Vec::new();
-        for held in self.organisation.snapshot().held_back() {
-            if held.kind.is_some_and(provost_core::document::Kind::is_rule) {
-                continue;
-            }
-            if let Some((path, blob)) = held.instead {
-                let blob = Oid::from_bytes(&blob)?;
-                let text = String::from_utf8_lossy(repository.find_blob(blob)?.content()).into_owned();
-                standing.push(Standing::new(path, blob, text));
-            }
-        }
-        Ok(standing)
+        let snapshot = self.organisation.snapshot();
+        let held = snapshot.held_back();
+        let instead = held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule)).filter_map(|held| held.instead);
+        let vanished = snapshot.vanished().iter().filter_map(|id| {
+            let version = snapshot.version(Kind::Person, *id).or_else(|| snapshot.version(Kind::Service, *id));
+            version.map(|version| (version.path, version.blob))
+        });
+        let text = |(path, blob): (Sym, [u8; 20])| text_at(&repository, path, &blob);
+        instead.chain(vanished).map(text).collect()
     }
 
     /// The commit counts from here on, and these rules are in force.
     fn record_rules(&mut self, amended: &Amended, trusted: bool, now: Timestamp) -> Result<(), EngineError> {
         let commit = self.desired.commit.clone().unwrap_or_default();
         let rules = &amended.dirty.in_force;
-        let kind = if trusted { Kind::Trust } else { Kind::Rules };
+        let kind = if trusted { provost_audit::Kind::Trust } else { provost_audit::Kind::Rules };
         let word = if trusted { "trusted" } else { "counts" };
         let short = commit.get(..12).unwrap_or(&commit);
         let mut record = Record::new(kind, now, format!("commit {short} {word}, {} rules come into force", rules.len()));
@@ -172,10 +170,13 @@ pub(super) fn add(world: &mut World, target: Sym, identity: Sym) {
 }
 
 fn text_of(repository: &git2::Repository, version: &Version) -> Result<Standing, EngineError> {
-    let blob = Oid::from_bytes(&version.blob)?;
+    text_at(repository, version.path, &version.blob)
+}
+
+fn text_at(repository: &git2::Repository, path: Sym, blob: &[u8; 20]) -> Result<Standing, EngineError> {
+    let blob = Oid::from_bytes(blob)?;
     let text = String::from_utf8_lossy(repository.find_blob(blob)?.content()).into_owned();
-    debug_assert!(!matches!(version.document, Document::Person(_) | Document::Service(_)), "only rules come into force");
-    Ok(Standing::new(version.path, blob, text))
+    Ok(Standing::new(path, blob, text))
 }
 
 fn oid(commit: Sym) -> Result<Oid, GitError> {

@@ -48,6 +48,9 @@ pub(crate) struct Desired {
     /// Versions of identities by file, where the file of the commit does not count.
     #[serde(default)]
     pub(crate) standing: Vec<Standing>,
+    /// Identities whose file has vanished; their last versions are among `standing`.
+    #[serde(default)]
+    pub(crate) vanished: Vec<Sym>,
 }
 
 /// A version of a document that counts, and its text.
@@ -79,7 +82,7 @@ impl Memory {
         let mut files: Vec<(String, Oid)> = Vec::new();
         tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
             if entry.kind() == Some(ObjectType::Blob)
-                && let (Some(folder), Ok(name)) = (folder.ok(), entry.name())
+                && let Ok(name) = entry.name()
             {
                 files.push((format!("{folder}{name}"), entry.id()));
             }

@@ -118,8 +118,6 @@ pub struct Engine {
     replan_at: BTreeMap<Sym, Timestamp>,
     /// Targets whose first whole read adopts them: the quickstart's own.
     adopt_all: bool,
-    /// Operations that this process has promised and not ended, by (intent, label).
-    promised: BTreeSet<(u64, String)>,
     next_operation: u64,
 }
 

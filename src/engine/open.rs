@@ -1,6 +1,6 @@
 //! Making an installation, and opening one: what it remembers becomes what it knows.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,7 +99,6 @@ impl Engine {
             refused: HashSet::new(),
             replan_at: BTreeMap::new(),
             adopt_all: options.adopt_all,
-            promised: BTreeSet::new(),
             next_operation: 0,
         };
         let mut world = engine.remember(memory, now)?;
@@ -142,7 +141,7 @@ impl Engine {
 
 /// The organisation as remembered, before the files of the commit are read.
 pub(super) fn organisation(memory: &Memory, now: Timestamp) -> Organisation {
-    let snapshot = Snapshot::restore(memory.versions());
+    let snapshot = Snapshot::restore(memory.versions(), memory.desired.vanished.iter().copied());
     Organisation::new(snapshot, registry::catalog(), Zones::bundled(), now)
 }
 

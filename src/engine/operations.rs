@@ -32,10 +32,21 @@ impl Engine {
             None if *scope == Scope::All => drop(self.replan_at.remove(&target)),
             None => {}
         }
+        self.discard(target, scope);
         let operations = self.prepare(decided, now);
         let counts = self.notes.counts(target);
         self.show();
         PlanSummary { operations, waiting: counts.waiting, refused: counts.refused, held: counts.held }
+    }
+
+    /// What was planned before and is not promised is planned anew.
+    fn discard(&self, target: Sym, scope: &Scope) {
+        let again = |prepared: &Prepared| match scope {
+            Scope::All => true,
+            Scope::Identities(identities) => prepared.planned.identity.is_some_and(|identity| identities.contains(&identity)),
+        };
+        let kept = |prepared: &Prepared| prepared.planned.target != target || prepared.intent().is_some() || !again(prepared);
+        self.shared.forget(kept);
     }
 
     fn prepare(&mut self, decided: Decided, now: Timestamp) -> Vec<Queued> {

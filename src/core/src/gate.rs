@@ -143,6 +143,19 @@ pub enum Guard {
     },
 }
 
+impl std::fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WaitsFor::Evidence { tier: Risk::Normal } => f.write_str("an owner's agreement (tier normal)"),
+            WaitsFor::Evidence { tier: Risk::Privileged } => {
+                f.write_str("signed agreement of two approvers (tier privileged)")
+            }
+            WaitsFor::Evidence { tier: Risk::Low } => f.write_str("the tracked branch"),
+            WaitsFor::Operation { .. } => f.write_str("an operation before it, which does not proceed"),
+        }
+    }
+}
+
 impl std::fmt::Display for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -19,6 +19,7 @@ mod separation;
 mod terms;
 mod update;
 mod why;
+mod words;
 
 #[cfg(test)]
 mod tests;

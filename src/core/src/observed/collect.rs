@@ -50,6 +50,11 @@ impl Collector {
         self.accounts.len()
     }
 
+    /// Where it went on from; none for a whole read.
+    pub fn since(&self) -> Option<&Cursor> {
+        self.since.as_ref()
+    }
+
     fn account(&mut self, account: &Account) {
         if over_long(account) {
             self.left_out += 1;

@@ -1,0 +1,73 @@
+//! Targets and branches in trouble.
+
+use crate::demo::{Demo, NIA, SOON, assert_success};
+
+#[test]
+fn a_target_that_is_down_or_refuses_the_credential_stops_no_other_and_loses_nothing() {
+    let mut demo = Demo::once();
+    // The forge's directory gets another token than the connector shows; the tickets' listens no more.
+    let settings = demo.dir().join("provost.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let listen = text.lines().skip_while(|line| !line.contains("directories/tickets")).nth(1).unwrap().to_owned();
+    let token = "token = \"forge-token\"";
+    let text = text.replace(token, "token = \"other-token\"").replace(&listen, "listen = \"127.0.0.1:0\"");
+    std::fs::write(demo.dir().join("secrets/other"), "another").unwrap();
+    std::fs::write(&settings, format!("{text}\n[secrets.other-token]\nfile = \"secrets/other\"\n")).unwrap();
+    demo.write("people/engineering/nokafor.yaml", NIA);
+    demo.commit("Nia joins");
+
+    let log = std::fs::File::create(demo.dir().join("daemon.log")).unwrap();
+    let daemon = std::process::Command::new(env!("CARGO_BIN_EXE_provost"))
+        .args(["run"])
+        .env("PROVOST_CONFIG", &settings)
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    demo.adopt_daemon(daemon);
+    demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
+    let status = demo.wait("both are named", SOON, || {
+        let status: serde_json::Value = serde_json::from_slice(&demo.provost(&["status", "--output", "json"]).stdout).ok()?;
+        let health = |target: &str| {
+            let all = status["targets"].as_array()?;
+            let found = all.iter().find(|one| one["target"] == target)?;
+            Some((found["health"].clone(), found["reason"].clone()))
+        };
+        let (forge, tickets) = (health("forge")?, health("tickets")?);
+        (forge.0 == "Quarantined" && tickets.0 == "Degraded").then_some((forge, tickets))
+    });
+    assert!(status.0.1.is_string() && status.1.1.is_string(), "{status:?}");
+    demo.stop();
+}
+
+#[test]
+fn a_rewritten_branch_adds_nothing_and_is_shown_until_the_operator_trusts_it() {
+    let demo = Demo::running();
+    demo.write("people/engineering/nokafor.yaml", NIA);
+    demo.git(&["checkout", "--quiet", "--orphan", "other"]);
+    demo.commit("another history");
+    demo.git(&["branch", "--force", "main", "other"]);
+    demo.wait("the commit is refused", SOON, || {
+        let status = demo.json(&["status"]);
+        status["refused_commit"][1].as_str().filter(|why| why.contains("rewritten")).map(drop)
+    });
+    assert!(demo.account("workforce", "nokafor").is_none());
+    assert_success(&demo.provost(&["trust", "main"]));
+    demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
+}
+
+#[test]
+fn suspend_stops_writing_until_resume() {
+    let demo = Demo::running();
+    assert_success(&demo.provost(&["suspend", "--all"]));
+    demo.write("people/engineering/nokafor.yaml", NIA);
+    demo.commit("Nia joins");
+    demo.wait("the commit counts, and everything is suspended", SOON, || {
+        let status = demo.json(&["status"]);
+        let head = demo.git(&["rev-parse", "main"]);
+        (status["commit"] == head.trim() && status["targets"][0]["health"] == "Suspended").then_some(())
+    });
+    assert!(demo.account("workforce", "nokafor").is_none());
+    assert_success(&demo.provost(&["resume", "--all"]));
+    demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
+    assert_eq!(demo.provost(&["suspend", "nothing"]).status.code(), Some(1));
+}
