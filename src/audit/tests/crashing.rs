@@ -286,10 +286,11 @@ fn a_second_crash_in_recovery_loses_nothing_either() {
 #[test]
 fn every_call_may_fail_and_what_was_acknowledged_stays() {
     let (made, calls) = made();
-    let faults: [fn(usize) -> Fault; 3] = [
+    let faults: [fn(usize) -> Fault; 4] = [
         |at| Fault::Fail(at, ErrorKind::StorageFull),
         |at| Fault::Fail(at, ErrorKind::Other),
         Fault::ShortWrite,
+        Fault::LateFailure,
     ];
     let (mut fatal, mut healed) = (0, 0);
     for at in 0..calls {
@@ -327,4 +328,17 @@ fn every_call_may_fail_and_what_was_acknowledged_stays() {
         }
     }
     assert!(fatal > 10 && healed > 10, "{fatal} fatal, {healed} healed");
+}
+
+#[test]
+fn a_group_whose_writing_failed_is_not_taken_for_a_loss() {
+    let disk = made().0.restart();
+    let mut log = open(&disk).unwrap().0;
+    let mut told = Told::default();
+    told.acknowledged.extend(log.record(&[drift("p-1", "x")]).unwrap());
+    disk.set_fault(Some(Fault::LateFailure(disk.calls())));
+    log.record(&[drift("p-2", "whole on the disk, and never acknowledged")]).unwrap_err();
+    disk.set_fault(None);
+    log.flush().unwrap();
+    check(&disk.restart(), &told, "after the flush");
 }

@@ -26,6 +26,8 @@ pub enum Fault {
     Fail(usize, ErrorKind),
     /// This call writes half and fails; calls that do not write fail.
     ShortWrite(usize),
+    /// This call writes everything, and fails nevertheless.
+    LateFailure(usize),
 }
 
 #[derive(Clone, Default)]
@@ -200,6 +202,7 @@ impl Platter {
             }
             Some(Fault::Fail(at, kind)) if at == number => Err(kind.into()),
             Some(Fault::ShortWrite(at)) if at == number => Err(ErrorKind::WriteZero.into()),
+            Some(Fault::LateFailure(at)) if at == number => Err(ErrorKind::Interrupted.into()),
             _ => Ok(()),
         }
     }
@@ -338,8 +341,9 @@ impl DiskFile for FakeFile {
         let mut platter = self.disk.lock();
         let called = platter.call();
         let short = called.as_ref().is_err_and(|error| error.kind() == ErrorKind::WriteZero);
+        let late = called.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted);
         let bytes = if short { &bytes[..bytes.len() / 2] } else { bytes };
-        if called.is_ok() || short {
+        if called.is_ok() || short || late {
             platter.files[self.file].writes.push(Write::Bytes(offset as usize, bytes.to_vec()));
         }
         called
