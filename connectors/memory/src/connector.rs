@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::stage::MemoryStage;
 use crate::{Handle, Rights, Shape, Tells, World};
 
-/// The connector of the kind `memory`.
+/// The connector of the kind `memory`. The default one has a world of its own; [`World::global`] is that of the process.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryConnector {
     world: World,
