@@ -31,9 +31,7 @@ impl Apply for Writer {
                 change(server, account, edits.collect::<Result<_>>()?, "does not keep the new attributes")
                     .await
             }
-            Operation::Rename { account, to } => {
-                change(server, account, vec![Edit::username(to)], "does not take the new username").await
-            }
+            Operation::Rename { account, to } => rename(server, account, to).await,
             Operation::Enable { account } => {
                 change(server, account, vec![Edit::active(true)], "is not enabled").await
             }
@@ -203,6 +201,16 @@ fn is_ours(user: &Value, new: &Create) -> bool {
     text(user, "externalId").as_deref() == Some(new.identity.as_str())
 }
 
+/// Changes the username, unless somebody else has it, in any case.
+async fn rename(server: &Server, account: &AccountRef, to: &str) -> Result<Receipt> {
+    let before = self::account(server, account).await?;
+    let same = |name: String| Comparison::IgnoreCase.same(&name, to);
+    if !text(&before, "userName").is_some_and(same) && held::is_taken(server, to).await? {
+        return Err(Error::new(ErrorKind::AlreadyExists, format!("The username {to:?} is taken.")));
+    }
+    change(server, account, vec![Edit::username(to)], "does not take the new username").await
+}
+
 /// Changes a user until it reads as wanted.
 ///
 /// What a server takes and does not keep is an invalid value where it is an attribute: servers drop what they have no
@@ -223,7 +231,14 @@ async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>, lie: &s
     let mut tries = Tries::default();
     let mut now = before;
     for way in ways {
-        if !tries.worth_a_look(write(server, &now, &account.anchor, &edits, way).await)? {
+        let mut outcome = write(server, &now, &account.anchor, &edits, way).await;
+        if let Ok(Outcome::Refused(refusal)) = &mut outcome
+            && refusal.status == 409
+        {
+            // A username or an email that another user has; many say no more than the number.
+            refusal.error.kind = ErrorKind::AlreadyExists;
+        }
+        if !tries.worth_a_look(outcome)? {
             continue;
         }
         now = self::account(server, account).await.map_err(Error::in_doubt)?;

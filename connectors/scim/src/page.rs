@@ -37,6 +37,9 @@ struct Style {
     size: Option<usize>,
     /// To the end, whatever `totalResults` says.
     ignore_total: bool,
+    /// By cursor: what came and went during the read may be on it or not. A list that always changes would never be whole
+    /// otherwise; cursors lose nobody who stayed.
+    busy: bool,
 }
 
 /// Why a reading ended before its time.
@@ -102,7 +105,10 @@ impl Style {
     fn after(&mut self, stop: &Stop, attempt: usize, sorts: bool) -> bool {
         match stop {
             Stop::Failed(_) => return false,
-            Stop::Unsteady(_) => self.sorted = sorts && attempt.is_multiple_of(2),
+            Stop::Unsteady(_) => {
+                self.sorted = sorts && attempt.is_multiple_of(2);
+                self.busy = attempt > 0;
+            }
             Stop::OnePage(total) if self.size.is_some_and(|size| size >= *total) => return false,
             // A little more than there is, for what is added meanwhile.
             Stop::OnePage(total) => self.size = Some(total.saturating_add(10)),
@@ -144,6 +150,7 @@ impl Reading<'_> {
     async fn by_cursor(&mut self) -> std::result::Result<(), Stop> {
         let mut cursor = String::new();
         let mut used = HashSet::new();
+        let mut totals = Vec::new();
         loop {
             let first = used.is_empty();
             let page = match self.ask(&[("cursor", &cursor)]).await? {
@@ -155,6 +162,7 @@ impl Reading<'_> {
                 return Err(Stop::NoCursor);
             }
             let total = page.total;
+            totals.extend(total);
             used.insert(cursor);
             let alone = first.then(|| ids(&page.resources));
             self.take(page.resources)?;
@@ -163,6 +171,7 @@ impl Reading<'_> {
                     return Err(Stop::Unsteady("a cursor came twice".to_owned()));
                 }
                 Some(next) => cursor = next,
+                None if self.style.busy && lies_within(self.seen.len(), &totals) => return Ok(()),
                 None if total.is_some_and(|total| total != self.seen.len()) => return Err(self.short(total)),
                 None => {
                     return match alone {
@@ -308,6 +317,12 @@ impl Reading<'_> {
             None => format!("its pages end at {seen} without an end"),
         })
     }
+}
+
+/// Whether a count is explained by totals that changed while it was counted.
+fn lies_within(count: usize, totals: &[usize]) -> bool {
+    let (Some(least), Some(most)) = (totals.iter().min(), totals.iter().max()) else { return false };
+    least < most && (*least..=*most).contains(&count)
 }
 
 fn ids(resources: &[Value]) -> Vec<Option<String>> {

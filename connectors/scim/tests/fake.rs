@@ -41,6 +41,8 @@ pub struct Quirks {
     pub vanish_after: Option<usize>,
     /// Cursors (RFC 9865) are advertised, and given.
     pub cursor: bool,
+    /// A user comes with every list.
+    pub busy: bool,
     /// Cursors are advertised and not given.
     pub cursor_lies: bool,
     /// The next list of users is this old answer.
@@ -250,6 +252,11 @@ impl Inner {
             if self.quirks.vanish_after == Some(self.lists - 1) {
                 self.users.remove(0);
             }
+        }
+        if kind == "Users" && self.quirks.busy {
+            let id = self.id();
+            let newcomer = json!({ "id": id, "userName": format!("new-{id}"), "active": true });
+            self.users.push(newcomer);
         }
         if kind == "Users"
             && let Some(stale) = self.quirks.stale.take()

@@ -38,6 +38,17 @@ async fn cursors_are_followed_where_they_are_given() {
 }
 
 #[tokio::test]
+async fn a_list_that_always_changes_is_whole_by_cursor_and_partial_by_index() {
+    for cursor in [true, false] {
+        let stand = Stand::new(Quirks { cursor, busy: true, most: Some(5), ..Quirks::default() }).await;
+        let (users, _) = furnish(&stand);
+        let seen = stand.read().await;
+        assert_eq!(is_partial(&seen), !cursor, "{seen:?}");
+        assert!(seen.users.len() >= users.len() || !cursor, "{seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_old_answer_of_a_cache_is_not_taken_for_the_list() {
     for cursor in [false, true] {
         let stand = Stand::new(Quirks { cursor, ..Quirks::default() }).await;

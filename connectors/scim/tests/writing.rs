@@ -143,6 +143,17 @@ async fn a_name_that_is_taken_is_already_there_however_it_is_said() {
 }
 
 #[tokio::test]
+async fn a_name_of_somebody_else_is_not_taken_over_and_ones_own_may_change_its_case() {
+    let stand = Stand::new(Quirks { exact_names: true, ..Quirks::default() }).await;
+    let ada = stand.fake.user("ada");
+    stand.fake.user("bea");
+    let rename =
+        async |to: &str| stand.apply(Operation::Rename { account: account(&ada), to: to.to_owned() }).await;
+    assert_eq!(rename("BEA").await.unwrap_err().kind, ErrorKind::AlreadyExists);
+    assert_eq!(rename("Ada").await.unwrap().account.unwrap().username, "Ada");
+}
+
+#[tokio::test]
 async fn a_new_account_is_found_where_the_server_says_nothing_of_it() {
     for filter in [Filter::Works, Filter::Nothing] {
         let stand = Stand::new(Quirks { silent_create: true, filter, ..Quirks::default() }).await;
