@@ -16,7 +16,12 @@ pub struct Writers(Mutex<HashMap<Sym, Arc<dyn Apply>>>);
 
 impl Writers {
     /// The writer of an adopted target, opened at its first use.
-    pub fn of(&self, adopted: &Adopted, connector: &dyn Connector, settings: &Settings) -> Result<Arc<dyn Apply>> {
+    pub fn of(
+        &self,
+        adopted: &Adopted,
+        connector: &dyn Connector,
+        settings: &Settings,
+    ) -> Result<Arc<dyn Apply>> {
         let mut writers = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(writer) = writers.get(&adopted.target()) {
             return Ok(Arc::clone(writer));
@@ -40,7 +45,8 @@ pub async fn call(engine: &EngineHandle, target: Sym, prepared: Arc<Prepared>) -
     // A task of its own: the call goes on to its end whatever happens to whoever waits for it.
     let call = tokio::spawn(async move { writer.apply(&operation, &key).await });
     call.await.unwrap_or_else(|error| {
-        let panicked = Error::new(ErrorKind::InvalidResponse, "The connector failed in the middle of a call.");
+        let panicked =
+            Error::new(ErrorKind::InvalidResponse, "The connector failed in the middle of a call.");
         Err(panicked.because(error).in_doubt())
     })
 }

@@ -43,10 +43,12 @@ pub async fn run(path: &Path, shown: impl Fn(&str) + Send + Sync) -> Result<Conf
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConformanceError::Unreadable { path: path.to_owned(), source })?;
     let file: Map<String, Value> = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let kind = file.get("connector").and_then(Value::as_str).ok_or_else(|| wrong("it names no `connector`".to_owned()))?;
-    let connector = registry::connector(kind).ok_or_else(|| {
-        wrong(registry::RegistryError::Unknown(provost_core::Sym::new(kind)).to_string())
-    })?;
+    let kind = file
+        .get("connector")
+        .and_then(Value::as_str)
+        .ok_or_else(|| wrong("it names no `connector`".to_owned()))?;
+    let connector = registry::connector(kind)
+        .ok_or_else(|| wrong(registry::RegistryError::Unknown(provost_core::Sym::new(kind)).to_string()))?;
     let settings = settings(&file).map_err(&wrong)?;
     let options = options(&file, &settings).map_err(&wrong)?;
     let mut progress = |chapter: &ChapterReport| shown(&line(chapter));
@@ -88,8 +90,12 @@ fn settings(file: &Map<String, Value>) -> Result<Settings, String> {
         settings.secrets.insert(name.clone(), secret(&name, &value)?);
     }
     for (name, value) in map("commands")? {
-        let words = value.as_array().map(|words| words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect());
-        settings.commands.insert(name.clone(), words.ok_or_else(|| format!("`commands.{name}` must be a list of texts"))?);
+        let words = value
+            .as_array()
+            .map(|words| words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect());
+        settings
+            .commands
+            .insert(name.clone(), words.ok_or_else(|| format!("`commands.{name}` must be a list of texts"))?);
     }
     Ok(settings)
 }
@@ -100,10 +106,11 @@ fn secret(name: &str, value: &Value) -> Result<SecretString, String> {
         Value::String(text) => Ok(SecretString::from(text.as_str())),
         Value::Object(map) => {
             let variable = map.get("env").and_then(Value::as_str).filter(|_| map.len() == 1);
-            let variable = variable.ok_or_else(|| format!("`secrets.{name}` must be a text or {{env: NAME}}"))?;
-            std::env::var(variable)
-                .map(SecretString::from)
-                .map_err(|_| format!("`secrets.{name}` names the environment variable {variable}, which is not set"))
+            let variable =
+                variable.ok_or_else(|| format!("`secrets.{name}` must be a text or {{env: NAME}}"))?;
+            std::env::var(variable).map(SecretString::from).map_err(|_| {
+                format!("`secrets.{name}` names the environment variable {variable}, which is not set")
+            })
         }
         _ => Err(format!("`secrets.{name}` must be a text or {{env: NAME}}")),
     }
@@ -111,16 +118,18 @@ fn secret(name: &str, value: &Value) -> Result<SecretString, String> {
 
 fn options(file: &Map<String, Value>, settings: &Settings) -> Result<Options, String> {
     let section = file.get("conformance").cloned().unwrap_or_else(|| json!({}));
-    let section: Section = serde_json::from_value(section).map_err(|error| format!("`conformance`: {error}"))?;
+    let section: Section =
+        serde_json::from_value(section).map_err(|error| format!("`conformance`: {error}"))?;
     let mut options = section.options()?;
-    let with = |secrets: &Option<std::collections::BTreeMap<String, Value>>| -> Result<Option<Settings>, String> {
-        let Some(secrets) = secrets else { return Ok(None) };
-        let mut other = settings.clone();
-        for (name, value) in secrets {
-            other.secrets.insert(name.clone(), secret(name, value)?);
-        }
-        Ok(Some(other))
-    };
+    let with =
+        |secrets: &Option<std::collections::BTreeMap<String, Value>>| -> Result<Option<Settings>, String> {
+            let Some(secrets) = secrets else { return Ok(None) };
+            let mut other = settings.clone();
+            for (name, value) in secrets {
+                other.secrets.insert(name.clone(), secret(name, value)?);
+            }
+            Ok(Some(other))
+        };
     options.read_only = with(&section.read_only)?;
     options.blind = with(&section.blind)?;
     Ok(options)

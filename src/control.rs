@@ -53,10 +53,11 @@ pub async fn request(
             });
         }
     };
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(error.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(error.to_string()))?;
     tokio::spawn(connection);
-    let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+    let body = Bytes::from(body.to_string());
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -67,7 +68,8 @@ pub async fn request(
     let answer = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
     let status = answer.status();
     let bytes = answer.into_body().collect().await.map_err(|error| broken(error.to_string()))?.to_bytes();
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
     if status.is_success() {
         return Ok(value);
     }

@@ -24,13 +24,25 @@ pub enum DeliverError {
 }
 
 /// Writes a secret as one file of a place, readable by its owner alone, whole or not at all.
-pub fn secret(settings: &Settings, place: &str, name: &str, secret: &SecretString) -> Result<(), DeliverError> {
-    let folder = settings.delivery.get(place).ok_or_else(|| DeliverError::NoPlace(place.to_owned()))?.folder.clone();
+pub fn secret(
+    settings: &Settings,
+    place: &str,
+    name: &str,
+    secret: &SecretString,
+) -> Result<(), DeliverError> {
+    let folder =
+        settings.delivery.get(place).ok_or_else(|| DeliverError::NoPlace(place.to_owned()))?.folder.clone();
     let failed = |source| DeliverError::Unwritable { place: place.to_owned(), source };
     // Ids have no slash or leading dot, so a name stays in its folder.
     let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
     std::fs::create_dir_all(&folder).map_err(failed)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .map_err(failed)?;
     file.write_all(secret.expose_secret().as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&new, &path).map_err(failed)

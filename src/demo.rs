@@ -24,7 +24,8 @@ struct Documents;
 const LISTEN: &str = "127.0.0.1:7640";
 
 /// The ports of the directories in the example's documents, and the targets that they are.
-const DIRECTORIES: [(&str, u16); 4] = [("workforce", 7641), ("forge", 7642), ("tickets", 7643), ("production", 7644)];
+const DIRECTORIES: [(&str, u16); 4] =
+    [("workforce", 7641), ("forge", 7642), ("tickets", 7643), ("production", 7644)];
 
 /// The quickstart's folder.
 pub struct Demo {
@@ -52,7 +53,9 @@ pub enum DemoError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// Ports.
-    #[error("Nothing can listen on {0} and the four ports after it.\n  hint: choose another address with --listen.")]
+    #[error(
+        "Nothing can listen on {0} and the four ports after it.\n  hint: choose another address with --listen."
+    )]
     Ports(SocketAddr),
     /// A group of a directory.
     #[error("The directories cannot be filled: {0}")]
@@ -193,9 +196,12 @@ impl Ports {
     /// The address that was asked for and the four ports after it; else the documented ones if they are free, else
     /// any that are.
     fn choose(listen: Option<SocketAddr>) -> Result<Ports, DemoError> {
-        let documented: SocketAddr = LISTEN.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7640)));
+        let documented: SocketAddr =
+            LISTEN.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 7640)));
         let asked = listen.unwrap_or(documented);
-        let row = |first: u16| (1..=4).map(move |step| first.checked_add(step).map(|port| SocketAddr::new(asked.ip(), port)));
+        let row = |first: u16| {
+            (1..=4).map(move |step| first.checked_add(step).map(|port| SocketAddr::new(asked.ip(), port)))
+        };
         let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
         if asked.port() != 0
             && free(&asked)
@@ -208,7 +214,8 @@ impl Ports {
         if listen.is_some_and(|listen| listen.port() != 0) {
             return Err(DemoError::Ports(asked));
         }
-        let bound: Result<Vec<TcpListener>, _> = (0..5).map(|_| TcpListener::bind(SocketAddr::new(asked.ip(), 0))).collect();
+        let bound: Result<Vec<TcpListener>, _> =
+            (0..5).map(|_| TcpListener::bind(SocketAddr::new(asked.ip(), 0))).collect();
         let addresses: Result<Vec<SocketAddr>, _> =
             bound.map_err(failed(Path::new("a listener")))?.iter().map(TcpListener::local_addr).collect();
         match addresses.map_err(failed(Path::new("a listener")))?[..] {
@@ -222,7 +229,9 @@ impl Ports {
 
 fn random_token(path: &Path) -> Result<String, DemoError> {
     let mut bytes = [0_u8; 24];
-    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).map_err(failed(path))?;
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(failed(path))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

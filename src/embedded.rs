@@ -36,7 +36,9 @@ pub struct Bound {
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// Its address is taken.
-    #[error("Nothing can listen on {address}: {source}.\n  hint: another provost may be running there; stop it, or choose another address.")]
+    #[error(
+        "Nothing can listen on {address}: {source}.\n  hint: another provost may be running there; stop it, or choose another address."
+    )]
     Listen {
         /// Which address.
         address: SocketAddr,

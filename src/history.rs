@@ -27,13 +27,19 @@ pub struct Entry {
 }
 
 /// Everything about a subject, the oldest first, at most `limit` of the newest.
-pub fn of(settings: &Settings, subject: &str, target: Option<&str>, limit: usize) -> Result<Vec<Entry>, EngineError> {
+pub fn of(
+    settings: &Settings,
+    subject: &str,
+    target: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Entry>, EngineError> {
     let repository = settings.state.join("provost.git");
     if !repository.exists() {
         return Err(EngineError::NoInstallation(settings.state.clone()));
     }
     let tip = git2::Repository::open_bare(&repository)?.refname_to_id(provost_audit::REF)?;
-    let tip: CommitId = tip.to_string().parse().map_err(|_| EngineError::Broken(format!("{tip} is no id of a commit.")))?;
+    let tip: CommitId =
+        tip.to_string().parse().map_err(|_| EngineError::Broken(format!("{tip} is no id of a commit.")))?;
     let mut index = Index::open(&settings.state.join("index.sqlite"))?;
     index.catch_up(&repository, tip, |_, _| ())?;
     let query = Query {

@@ -32,7 +32,10 @@ pub async fn read_all(view: &mut View, settings: &Arc<Settings>) -> Vec<(String,
             let opened = registry::resolve(&target, &settings).map_err(|error| error.to_string());
             let reading = async { Ok(read(&*open(opened)?).await.map_err(|error| error.to_string())?) };
             let result = tokio::time::timeout(PATIENCE, reading).await;
-            (target.id, result.unwrap_or_else(|_| Err(format!("it did not answer within {} s", PATIENCE.as_secs()))))
+            (
+                target.id,
+                result.unwrap_or_else(|_| Err(format!("it did not answer within {} s", PATIENCE.as_secs()))),
+            )
         });
     }
     let mut unread = BTreeMap::new();
@@ -70,7 +73,9 @@ pub fn causes(organisation: &Organisation, planned: &Planned) -> Vec<String> {
     let about = grants.iter().filter(|grant| {
         let here = grant.power.target == planned.target && grant.power.profile == planned.profile;
         let spec = grant.power.entitlement;
-        here && wanted.is_none_or(|wanted| spec.is_some_and(|spec| spec.kind == *wanted.kind.as_str() && spec.name == *wanted.name.as_str()))
+        here && wanted.is_none_or(|wanted| {
+            spec.is_some_and(|spec| spec.kind == *wanted.kind.as_str() && spec.name == *wanted.name.as_str())
+        })
     });
     let mut causes: Vec<String> = if planned.takes_away() {
         vec![match organisation.access().lifecycle(identity) {
@@ -78,7 +83,11 @@ pub fn causes(organisation: &Organisation, planned: &Planned) -> Vec<String> {
             lifecycle => format!("{identity} is {lifecycle}"),
         }]
     } else {
-        about.filter(|grant| grant.state == GrantState::InForce).flat_map(|grant| &grant.causes).map(ToString::to_string).collect()
+        about
+            .filter(|grant| grant.state == GrantState::InForce)
+            .flat_map(|grant| &grant.causes)
+            .map(ToString::to_string)
+            .collect()
     };
     causes.sort();
     causes.dedup();
@@ -112,12 +121,18 @@ pub fn effect(organisation: &Organisation, planned: &Planned) -> (String, String
             }
             (before, after)
         }
-        Operation::Rename { account, to } => (format!("username: {}\n", account.username), format!("username: {to}\n")),
+        Operation::Rename { account, to } => {
+            (format!("username: {}\n", account.username), format!("username: {to}\n"))
+        }
         Operation::Enable { .. } => ("state: disabled\n".to_owned(), "state: enabled\n".to_owned()),
         Operation::Disable { .. } => ("state: enabled\n".to_owned(), "state: disabled\n".to_owned()),
         Operation::Delete { account } => (format!("username: {}\n", account.username), String::new()),
-        Operation::Grant { entitlement, .. } => (String::new(), format!("{}: {}\n", entitlement.kind, entitlement.name)),
-        Operation::Revoke { entitlement, .. } => (format!("{}: {}\n", entitlement.kind, entitlement.name), String::new()),
+        Operation::Grant { entitlement, .. } => {
+            (String::new(), format!("{}: {}\n", entitlement.kind, entitlement.name))
+        }
+        Operation::Revoke { entitlement, .. } => {
+            (format!("{}: {}\n", entitlement.kind, entitlement.name), String::new())
+        }
         _ => (String::new(), String::new()),
     }
 }

@@ -58,11 +58,16 @@ enum Request {
 
 impl Recorder {
     /// Starts the thread that owns the log. `died` is called once if the log cannot go on at all.
-    pub fn start(log: Log, publishing: Option<Publishing>, died: impl FnOnce(String) + Send + 'static) -> Recorder {
+    pub fn start(
+        log: Log,
+        publishing: Option<Publishing>,
+        died: impl FnOnce(String) + Send + 'static,
+    ) -> Recorder {
         let (requests, inbox) = channel();
         let state = Arc::new(Mutex::new(PublishState::default()));
         let repository = log.repository();
-        let publisher = publishing.map(|publishing| Publisher::start(repository.clone(), publishing, Arc::clone(&state)));
+        let publisher =
+            publishing.map(|publishing| Publisher::start(repository.clone(), publishing, Arc::clone(&state)));
         std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || Work { log, publisher, died: Some(Box::new(died)), dirty: None }.run(&inbox))
@@ -88,7 +93,10 @@ impl Recorder {
     }
 
     /// Asks the log something.
-    pub fn with_log<T: Send + 'static>(&self, ask: impl FnOnce(&mut Log) -> T + Send + 'static) -> Result<T, RecordError> {
+    pub fn with_log<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Log) -> T + Send + 'static,
+    ) -> Result<T, RecordError> {
         let (answer, answered) = oneshot::channel();
         let asked = Box::new(move |log: &mut Log| drop(answer.send(ask(log))));
         self.requests.send(Request::With(asked)).map_err(|_| ended())?;
@@ -248,7 +256,9 @@ impl Work {
 
     fn failed(&mut self, error: &provost_audit::Error) -> RecordError {
         tracing::error!(%error, "the audit log cannot be written");
-        if error.is_fatal() && let Some(died) = self.died.take() {
+        if error.is_fatal()
+            && let Some(died) = self.died.take()
+        {
             died(error.to_string());
         }
         RecordError(error.to_string())
@@ -310,11 +320,15 @@ fn push(
     let remote = &publishing.remote;
     let mut from = match *expected {
         Some(known) => known,
-        None => provost_audit::published(repository, remote, PUSH_TIMEOUT).map_err(|error| error.to_string())?,
+        None => {
+            provost_audit::published(repository, remote, PUSH_TIMEOUT).map_err(|error| error.to_string())?
+        }
     };
     // An earlier push whose answer was lost is found once; a ref that moves twice meanwhile is not ours.
     for _ in 0..2 {
-        match provost_audit::publish(repository, remote, from, tip, PUSH_TIMEOUT).map_err(|error| error.to_string())? {
+        match provost_audit::publish(repository, remote, from, tip, PUSH_TIMEOUT)
+            .map_err(|error| error.to_string())?
+        {
             Publication::Published => {
                 *expected = Some(Some(tip));
                 return Ok(());
@@ -324,7 +338,9 @@ fn push(
                 return Err("the published branch was removed: somebody tampered with the copy".to_owned());
             }
             Publication::Foreign { found } => {
-                return Err(format!("the published branch is at {found}, which this log does not know: the copy was tampered with"));
+                return Err(format!(
+                    "the published branch is at {found}, which this log does not know: the copy was tampered with"
+                ));
             }
         }
     }

@@ -29,7 +29,10 @@ pub fn connectors() -> impl Iterator<Item = &'static dyn Connector> {
 
 /// What the checks of documents need to know of the connectors.
 pub fn catalog() -> Catalog {
-    let facts = |connector: &dyn Connector| ConnectorFacts { settings: connector.settings().to_vec(), capabilities: None };
+    let facts = |connector: &dyn Connector| ConnectorFacts {
+        settings: connector.settings().to_vec(),
+        capabilities: None,
+    };
     let connectors = connectors().map(|connector| (Sym::new(connector.kind()), facts(connector))).collect();
     Catalog { connectors, targets: std::collections::BTreeMap::new() }
 }

@@ -51,7 +51,8 @@ pub fn read_folder(folder: &Path) -> std::io::Result<Vec<Change>> {
                     refuse(Refused { path: shown, why: TOO_LARGE })
                 } else {
                     let bytes = std::fs::read(&path)?;
-                    let blob = git2::Oid::hash_object(git2::ObjectType::Blob, &bytes).unwrap_or(Oid::ZERO_SHA1);
+                    let blob =
+                        git2::Oid::hash_object(git2::ObjectType::Blob, &bytes).unwrap_or(Oid::ZERO_SHA1);
                     let file = File { blob: id(blob), parsed: parse(&shown, &bytes) };
                     Change { path: Sym::new(&shown), file: Some(file) }
                 });
@@ -74,7 +75,8 @@ fn parse_all(repository: &Path, entries: Vec<Entry>) -> Result<Vec<Change>, GitE
         let work = |piece: Vec<(usize, Option<Vec<u8>>)>| {
             let (present, parsed) = (&present, &parsed);
             scope.spawn(move |_| {
-                let changes: Vec<Change> = piece.into_iter().map(|(index, bytes)| change(present[index], bytes)).collect();
+                let changes: Vec<Change> =
+                    piece.into_iter().map(|(index, bytes)| change(present[index], bytes)).collect();
                 parsed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(changes);
             });
         };
@@ -102,7 +104,8 @@ fn change((path, blob): (&str, Oid), bytes: Option<Vec<u8>>) -> Change {
 /// gone because its file became a link.
 fn refuse(refused: Refused) -> Change {
     let path = Sym::new(&refused.path);
-    let problem = Problem::error(path, FieldPath::root(), "not-a-document", refused.why.trim_end_matches('.'));
+    let problem =
+        Problem::error(path, FieldPath::root(), "not-a-document", refused.why.trim_end_matches('.'));
     let parsed = Parsed { key: None, document: None, less: None, problems: vec![problem] };
     Change { path, file: Some(File { blob: [0; 20], parsed }) }
 }

@@ -9,7 +9,18 @@ const MAX_LINES: usize = 800;
 
 /// What the pure core must never stand on: runtimes, git, networks and clocks.
 const IMPURE: [&str; 12] = [
-    "tokio", "git2", "reqwest", "hyper", "axum", "rusqlite", "notify", "rand", "getrandom", "libc", "mio", "tempfile",
+    "tokio",
+    "git2",
+    "reqwest",
+    "hyper",
+    "axum",
+    "rusqlite",
+    "notify",
+    "rand",
+    "getrandom",
+    "libc",
+    "mio",
+    "tempfile",
 ];
 
 fn root() -> PathBuf {
@@ -18,7 +29,8 @@ fn root() -> PathBuf {
 
 fn rust_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders: Vec<PathBuf> = ["src", "connectors", "tests", "benches"].map(|name| root().join(name)).into();
+    let mut folders: Vec<PathBuf> =
+        ["src", "connectors", "tests", "benches"].map(|name| root().join(name)).into();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -35,7 +47,19 @@ fn rust_files() -> Vec<PathBuf> {
 
 fn tree_of(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--prefix", "none", "--edges", "normal", "--format", "{p}", "-p", package])
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--prefix",
+            "none",
+            "--edges",
+            "normal",
+            "--format",
+            "{p}",
+            "-p",
+            package,
+        ])
         .current_dir(root())
         .output()
         .expect("cargo runs");
@@ -82,8 +106,10 @@ fn dependencies_point_one_way() {
 fn sibling_connectors_do_not_import_each_other() {
     for name in connectors() {
         let tree = tree_of(&format!("provost-{name}"));
-        let siblings: Vec<String> =
-            connectors().into_iter().filter(|other| *other != name && tree.contains(&format!("provost-{other}"))).collect();
+        let siblings: Vec<String> = connectors()
+            .into_iter()
+            .filter(|other| *other != name && tree.contains(&format!("provost-{other}")))
+            .collect();
         assert!(siblings.is_empty(), "provost-{name} depends on {siblings:?}");
     }
 }
@@ -111,7 +137,12 @@ fn no_file_is_too_long() {
 
 #[test]
 fn nothing_is_left_unfinished_or_ignored() {
-    let marks = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["#[ig", "nore"].concat(), ["dbg", "!("].concat()];
+    let marks = [
+        ["to", "do!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["#[ig", "nore"].concat(),
+        ["dbg", "!("].concat(),
+    ];
     let found: Vec<String> = rust_files()
         .iter()
         .filter(|path| {
@@ -131,7 +162,9 @@ fn only_named_places_hold_a_writer() {
     let found: Vec<String> = rust_files()
         .iter()
         .map(|path| (shown(path), std::fs::read_to_string(path).expect("a source file is text")))
-        .filter(|(path, text)| text.contains(".writer(") && !allowed.iter().any(|place| path.starts_with(place)))
+        .filter(|(path, text)| {
+            text.contains(".writer(") && !allowed.iter().any(|place| path.starts_with(place))
+        })
         .map(|(path, _)| path)
         .collect();
     assert!(found.is_empty(), "a writer is opened in {found:#?}");

@@ -66,8 +66,9 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
 }
 
 fn parse(value: Value) -> Result<AdoptionShown, CliError> {
-    serde_json::from_value(value)
-        .map_err(|error| CliError::internal("The daemon answers in another form than this program knows.", error))
+    serde_json::from_value(value).map_err(|error| {
+        CliError::internal("The daemon answers in another form than this program knows.", error)
+    })
 }
 
 fn print(target: &str, found: &AdoptionShown) {
@@ -80,8 +81,17 @@ fn print(target: &str, found: &AdoptionShown) {
     );
     if !found.candidates.is_empty() {
         let rows = found.candidates.iter().map(|candidate| {
-            vec![candidate.identity.clone(), candidate.profile.clone(), candidate.username.clone(), candidate.by.clone(), candidate.anchor.clone()]
+            vec![
+                candidate.identity.clone(),
+                candidate.profile.clone(),
+                candidate.username.clone(),
+                candidate.by.clone(),
+                candidate.anchor.clone(),
+            ]
         });
-        anstream::println!("{}\n", output::table(&["identity", "profile", "account", "matches by", "anchor"], rows));
+        anstream::println!(
+            "{}\n",
+            output::table(&["identity", "profile", "account", "matches by", "anchor"], rows)
+        );
     }
 }

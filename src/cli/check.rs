@@ -62,7 +62,8 @@ impl Texts {
             Texts::Folder(folder) => std::fs::read(folder.join(path)).ok(),
             Texts::Commit { repository, commit } => {
                 let tree = repository.find_commit(*commit).ok()?.tree().ok()?;
-                let blob = tree.get_path(Path::new(path)).ok()?.to_object(repository).ok()?.peel_to_blob().ok()?;
+                let blob =
+                    tree.get_path(Path::new(path)).ok()?.to_object(repository).ok()?.peel_to_blob().ok()?;
                 Some(blob.content().to_owned())
             }
         }
@@ -82,8 +83,9 @@ fn read(args: &Args) -> Result<(Vec<Change>, Texts), CliError> {
         return Ok((changes, Texts::Commit { repository: source.open()?, commit }));
     }
     let folder = args.path.clone().unwrap_or_else(|| PathBuf::from("."));
-    let changes = snapshot::read_folder(&folder)
-        .map_err(|error| CliError::internal(format!("The folder {} cannot be read.", folder.display()), error))?;
+    let changes = snapshot::read_folder(&folder).map_err(|error| {
+        CliError::internal(format!("The folder {} cannot be read.", folder.display()), error)
+    })?;
     if changes.is_empty() {
         return Err(CliError::user(format!("There is no document in {}.", folder.display()))
             .hint("a document is a file that ends in .yaml; `provost quickstart` makes an example"));
@@ -94,7 +96,8 @@ fn read(args: &Args) -> Result<(Vec<Change>, Texts), CliError> {
 fn print_text(problems: &[Problem], texts: &Texts, documents: usize) {
     let renderer = Renderer::styled();
     for problem in problems {
-        let text = texts.read(problem.file.as_str()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text =
+            texts.read(problem.file.as_str()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         anstream::eprintln!("{}\n", render(&renderer, problem, text.as_deref()));
     }
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();

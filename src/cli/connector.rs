@@ -65,7 +65,12 @@ fn list(args: &ListArgs) -> Result<ExitCode, CliError> {
         let rows = connector.settings().iter().map(|setting| {
             let marks = [(setting.required, "required"), (setting.place, "place")];
             let marks: Vec<&str> = marks.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
-            vec![format!("  {}", setting.name), format!("{:?}", setting.kind).to_lowercase(), marks.join(", "), setting.about.to_owned()]
+            vec![
+                format!("  {}", setting.name),
+                format!("{:?}", setting.kind).to_lowercase(),
+                marks.join(", "),
+                setting.about.to_owned(),
+            ]
         });
         anstream::println!("{}\n", output::table(&["  setting", "kind", "", "about"], rows));
     }
@@ -79,7 +84,8 @@ fn conformance(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
             anstream::println!("{}", safe(line));
         }
     };
-    let report = block_on(conformance::run(&args.file, shown))?.map_err(|why| CliError::user(why.to_string()))?;
+    let report =
+        block_on(conformance::run(&args.file, shown))?.map_err(|why| CliError::user(why.to_string()))?;
     if args.output == Output::Json {
         output::json(&report.value)?;
     } else {

@@ -39,8 +39,9 @@ struct ServeArgs {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let Verb::Serve(args) = &args.verb;
-    let token = std::fs::read_to_string(&args.token_file)
-        .map_err(|error| CliError::internal(format!("The token file {} cannot be read.", args.token_file.display()), error))?;
+    let token = std::fs::read_to_string(&args.token_file).map_err(|error| {
+        CliError::internal(format!("The token file {} cannot be read.", args.token_file.display()), error)
+    })?;
     let token = token.trim();
     if token.is_empty() {
         return Err(CliError::user(format!("The token file {} is empty.", args.token_file.display())));

@@ -29,7 +29,9 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<ExitCode, CliError> 
 }
 
 pub(crate) fn man(args: &ManArgs) -> Result<ExitCode, CliError> {
-    let failed = |error| CliError::internal(format!("The man pages cannot be written to {}.", args.dir.display()), error);
+    let failed = |error| {
+        CliError::internal(format!("The man pages cannot be written to {}.", args.dir.display()), error)
+    };
     std::fs::create_dir_all(&args.dir).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), &args.dir).map_err(failed)?;
     Ok(ExitCode::SUCCESS)

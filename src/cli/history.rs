@@ -40,7 +40,13 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     }
     let rows = entries.iter().map(|entry| {
         let commit = entry.commit.get(..12).unwrap_or(&entry.commit).to_owned();
-        vec![entry.at.to_string(), entry.kind.clone(), entry.target.clone().unwrap_or_default(), entry.summary.clone(), commit]
+        vec![
+            entry.at.to_string(),
+            entry.kind.clone(),
+            entry.target.clone().unwrap_or_default(),
+            entry.summary.clone(),
+            commit,
+        ]
     });
     anstream::println!("{}", output::table(&["at", "kind", "target", "what", "commit"], rows));
     Ok(ExitCode::SUCCESS)

@@ -54,7 +54,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     anstream::println!("installation  {}", created.installation);
     anstream::println!("settings      {}", path.display());
     anstream::println!("trusted       {}", created.commit);
-    anstream::println!("\nNext: bind the secrets that your targets name in {}, then `provost run`,", path.display());
+    anstream::println!(
+        "\nNext: bind the secrets that your targets name in {}, then `provost run`,",
+        path.display()
+    );
     anstream::println!("and `provost adopt TARGET` for each target that provost may write to.");
     Ok(ExitCode::SUCCESS)
 }

@@ -28,7 +28,9 @@ pub fn json(value: &impl Serialize) -> Result<(), CliError> {
 /// A table with a heading, as wide as the terminal.
 pub fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(heading.iter().map(|word| word.to_uppercase()));
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_header(heading.iter().map(|word| word.to_uppercase()));
     for row in rows {
         table.add_row(row.iter().map(|cell| crate::text::safe(cell)));
     }

@@ -163,7 +163,12 @@ fn shown(view: &View, decided: Decided, unread: Vec<(String, String)>) -> Found 
 /// Prints a plan for people.
 pub(super) fn print_text(found: &Found) {
     for unread in &found.unread {
-        anstream::println!("{} {} cannot be read: {}", "warning:".yellow().bold(), safe(&unread.target), safe(&unread.why));
+        anstream::println!(
+            "{} {} cannot be read: {}",
+            "warning:".yellow().bold(),
+            safe(&unread.target),
+            safe(&unread.why)
+        );
     }
     let mut target = "";
     for operation in &found.operations {
@@ -177,7 +182,11 @@ pub(super) fn print_text(found: &Found) {
             Decision::Refuse { .. } => "✗".red().to_string(),
         };
         let drift = if operation.drift { " (drift)" } else { "" };
-        anstream::println!("{mark} {}{drift}{}", safe(&operation.summary), decision_text(&operation.decision));
+        anstream::println!(
+            "{mark} {}{drift}{}",
+            safe(&operation.summary),
+            decision_text(&operation.decision)
+        );
         print_diff(&operation.before, &operation.after);
         for cause in &operation.causes {
             anstream::println!("    {}", format!("because {}", safe(cause)).dimmed());
@@ -189,9 +198,12 @@ pub(super) fn print_text(found: &Found) {
             anstream::println!("  {}", safe(&not_planned_text(not_planned)));
         }
     }
-    let of = |wanted: fn(&Decision) -> bool| found.operations.iter().filter(|one| wanted(&one.decision)).count();
-    let (waiting, refused) =
-        (of(|decision| matches!(decision, Decision::Wait { .. })), of(|decision| matches!(decision, Decision::Refuse { .. })));
+    let of =
+        |wanted: fn(&Decision) -> bool| found.operations.iter().filter(|one| wanted(&one.decision)).count();
+    let (waiting, refused) = (
+        of(|decision| matches!(decision, Decision::Wait { .. })),
+        of(|decision| matches!(decision, Decision::Refuse { .. })),
+    );
     anstream::println!(
         "\nPlan for {}: {} to do, {waiting} waiting, {refused} refused, {} not planned.",
         &found.commit[..found.commit.len().min(12)],
@@ -221,9 +233,14 @@ fn decision_text(decision: &Decision) -> String {
 
 fn not_planned_text(not_planned: &NotPlanned) -> String {
     let text = |name: &str| not_planned.what.get(name).and_then(Value::as_str).unwrap_or_default();
-    let account = not_planned.what.get("account").and_then(|account| account.get("username")).and_then(Value::as_str);
+    let account =
+        not_planned.what.get("account").and_then(|account| account.get("username")).and_then(Value::as_str);
     let who = Some(text("identity")).filter(|identity| !identity.is_empty()).or(account).unwrap_or_default();
-    let words = [text("verb"), text("entitlement")].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let words = [text("verb"), text("entitlement")]
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     format!("{} {who} {words}: {}", text("target"), not_planned.why)
 }
 

@@ -71,7 +71,10 @@ fn tell(report: &Report, demo: &Demo, settings: &Settings, stays: bool) {
     anstream::println!("  provost why aosei                    what she has, what waits, and why");
     anstream::println!("  git -C {} log --stat provost/audit -- live/forge", repository.display());
     if stays {
-        anstream::println!("  edit a file in {}, commit, and look again with: provost status", repository.display());
+        anstream::println!(
+            "  edit a file in {}, commit, and look again with: provost status",
+            repository.display()
+        );
         if let Some(listen) = settings.http.listen {
             anstream::println!("\nThe daemon goes on (API on http://{listen}). Ctrl-C ends it.");
         }

@@ -28,11 +28,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Some(name) => {
             let found = Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name));
             let all = Kind::ALL.map(Kind::as_str).join(", ");
-            vec![found.ok_or_else(|| CliError::user(format!("There is no kind {name}.")).hint(format!("one of {all}")))?]
+            vec![found.ok_or_else(|| {
+                CliError::user(format!("There is no kind {name}.")).hint(format!("one of {all}"))
+            })?]
         }
     };
     if let Some(dir) = &args.dir {
-        let failed = |error| CliError::internal(format!("The schemas cannot be written to {}.", dir.display()), error);
+        let failed =
+            |error| CliError::internal(format!("The schemas cannot be written to {}.", dir.display()), error);
         std::fs::create_dir_all(dir).map_err(failed)?;
         for kind in kinds {
             let path = dir.join(format!("{}.schema.json", kind.as_str().to_lowercase()));

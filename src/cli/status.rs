@@ -26,9 +26,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let settings = config.load(&Overrides::default())?;
-    let report = block_on(control::request(&settings.state, "GET", "/api/v1/status", &Value::Null))?.map_err(|error| {
-        CliError::from(error).hint("`provost run` starts one; `provost plan` looks at the targets without it")
-    })?;
+    let report = block_on(control::request(&settings.state, "GET", "/api/v1/status", &Value::Null))?
+        .map_err(|error| {
+            CliError::from(error)
+                .hint("`provost run` starts one; `provost plan` looks at the targets without it")
+        })?;
     if args.output == Output::Json {
         output::json(&report)?;
     } else {
@@ -67,13 +69,15 @@ struct Held {
 
 impl Shown {
     pub(super) fn of(report: &crate::daemon::Report) -> Result<Shown, CliError> {
-        let value = serde_json::to_value(report).map_err(|error| CliError::internal("The report has no form.", error))?;
+        let value = serde_json::to_value(report)
+            .map_err(|error| CliError::internal("The report has no form.", error))?;
         Shown::parse(value)
     }
 
     fn parse(report: Value) -> Result<Shown, CliError> {
-        serde_json::from_value(report)
-            .map_err(|error| CliError::internal("The daemon answers in another form than this program knows.", error))
+        serde_json::from_value(report).map_err(|error| {
+            CliError::internal("The daemon answers in another form than this program knows.", error)
+        })
     }
 
     /// Whether every target is as it should be, but for what waits for people.
@@ -89,7 +93,11 @@ impl Shown {
 /// Prints a report for people.
 pub(super) fn print(report: &Shown) {
     let commit = report.commit.as_deref().map_or("none yet", |commit| &commit[..commit.len().min(12)]);
-    anstream::println!("repository    {} ({}), commit {commit}", safe(&report.repository), safe(&report.branch));
+    anstream::println!(
+        "repository    {} ({}), commit {commit}",
+        safe(&report.repository),
+        safe(&report.branch)
+    );
     let installation = &report.installation[..report.installation.len().min(12)];
     let published = match (&report.audit.error, &report.audit.published) {
         (Some(why), _) => format!("{}: {}", "not published".red(), safe(why)),
@@ -107,9 +115,17 @@ pub(super) fn print(report: &Shown) {
     }
     anstream::println!();
     let rows = report.targets.iter().map(|target| {
-        let open = [("queued", target.unfinished), ("waiting", target.waiting), ("refused", target.refused), ("held", target.held)];
-        let open: Vec<String> =
-            open.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}")).collect();
+        let open = [
+            ("queued", target.unfinished),
+            ("waiting", target.waiting),
+            ("refused", target.refused),
+            ("held", target.held),
+        ];
+        let open: Vec<String> = open
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect();
         vec![
             target.target.to_string(),
             format!("{:?}", target.sync),
@@ -120,10 +136,15 @@ pub(super) fn print(report: &Shown) {
             target.reason.clone().or_else(|| target.last_failure.clone()).unwrap_or_default(),
         ]
     });
-    anstream::println!("{}", output::table(&["target", "sync", "health", "operation", "done", "open", "reason"], rows));
-    for (heading, lines) in
-        [("Problems", &report.held.problems), ("Waiting", &report.held.waiting), ("To be seen", &report.held.shown)]
-    {
+    anstream::println!(
+        "{}",
+        output::table(&["target", "sync", "health", "operation", "done", "open", "reason"], rows)
+    );
+    for (heading, lines) in [
+        ("Problems", &report.held.problems),
+        ("Waiting", &report.held.waiting),
+        ("To be seen", &report.held.shown),
+    ] {
         if !lines.is_empty() {
             anstream::println!("\n{}", heading.bold());
             for line in lines.iter().take(SHOWN) {

@@ -94,19 +94,31 @@ fn holders(view: &View, target: Sym, spec: Option<Spec>) -> Vec<Holder> {
     let observed = organisation.target(target).map(|known| &known.observed);
     let holds = |anchor: Sym| {
         let (Some(observed), Some(spec)) = (observed, spec) else { return true };
-        observed.account(anchor).is_some_and(|seen| seen.entitlements.iter().any(|key| observed.names().spec(key) == spec))
+        observed
+            .account(anchor)
+            .is_some_and(|seen| seen.entitlements.iter().any(|key| observed.names().spec(key) == spec))
     };
     for identity in &wanted {
         let link = observed.and_then(|observed| observed.links_of(*identity).next());
         let account = link.and_then(|(_, link)| observed?.account(link.anchor));
         let seen = link.is_some_and(|(_, link)| account.is_some() && holds(link.anchor));
-        holders.push(Holder { identity: Some(*identity), account: account.map(|seen| seen.username), wanted: true, seen });
+        holders.push(Holder {
+            identity: Some(*identity),
+            account: account.map(|seen| seen.username),
+            wanted: true,
+            seen,
+        });
     }
     for (anchor, account) in observed.into_iter().flat_map(|observed| observed.accounts()) {
         let owner = observed.and_then(|observed| observed.owner(anchor)).map(|(identity, _)| identity);
         let known = owner.is_some_and(|owner| wanted.binary_search(&owner).is_ok());
         if !known && holds(anchor) {
-            holders.push(Holder { identity: owner, account: Some(account.username), wanted: false, seen: true });
+            holders.push(Holder {
+                identity: owner,
+                account: Some(account.username),
+                wanted: false,
+                seen: true,
+            });
         }
     }
     holders.sort_by(|left, right| (left.identity, left.account).cmp(&(right.identity, right.account)));

@@ -83,7 +83,8 @@ pub(super) fn find(organisation: &Organisation, name: &str) -> Result<Sym, CliEr
     if snapshot.identity(id).is_some() {
         return Ok(id);
     }
-    let by_username = snapshot.identities().find(|identity| identity.username().as_str().eq_ignore_ascii_case(name));
+    let by_username =
+        snapshot.identities().find(|identity| identity.username().as_str().eq_ignore_ascii_case(name));
     by_username.map(|identity| identity.id()).ok_or_else(|| {
         CliError::user(format!("There is no identity {name} in the documents that count."))
             .hint("give an id such as p-1042, or a username; `provost check` lists documents with problems")
@@ -95,8 +96,10 @@ pub(super) fn known_target(organisation: &Organisation, name: &str) -> Result<Sy
     if organisation.snapshot().target(id).is_some() {
         return Ok(id);
     }
-    let all: Vec<String> = organisation.snapshot().targets().into_iter().map(|target| target.id.to_string()).collect();
-    Err(CliError::user(format!("There is no target {name} in force.")).hint(format!("one of {}", all.join(", "))))
+    let all: Vec<String> =
+        organisation.snapshot().targets().into_iter().map(|target| target.id.to_string()).collect();
+    Err(CliError::user(format!("There is no target {name} in force."))
+        .hint(format!("one of {}", all.join(", "))))
 }
 
 fn answer(organisation: &Organisation, identity: Sym, about: Option<About>) -> Answer {
@@ -144,9 +147,12 @@ fn print(organisation: &Organisation, answer: &Answer, about: Option<About>) {
         anstream::println!("  account on {}: {} ({state})", safe(account.target.as_str()), safe(&name));
     }
     section("Has", answer.grants.iter().filter(|grant| grant.state == GrantState::InForce));
-    let open = |grant: &&GrantWithCauses| matches!(grant.state, GrantState::Waiting { .. } | GrantState::NotYet { .. });
+    let open = |grant: &&GrantWithCauses| {
+        matches!(grant.state, GrantState::Waiting { .. } | GrantState::NotYet { .. })
+    };
     section("Waits for", answer.grants.iter().filter(open));
-    let over = |grant: &&GrantWithCauses| matches!(grant.state, GrantState::Ended { .. } | GrantState::NotActive);
+    let over =
+        |grant: &&GrantWithCauses| matches!(grant.state, GrantState::Ended { .. } | GrantState::NotActive);
     section("Has no more", answer.grants.iter().filter(over));
     if about.is_some() && !answer.not_held.is_empty() {
         anstream::println!("\n{}", "Has not".bold());

@@ -106,7 +106,8 @@ async fn read(shared: Shared, target: Sym, mode: Mode) {
 
 async fn intend(shared: Shared, target: Sym, operations: Vec<OperationId>) {
     let ids = operations.clone();
-    let Some(record) = shared.engine.ask(move |engine| engine.intent(target, &ids, Timestamp::now())).await else {
+    let Some(record) = shared.engine.ask(move |engine| engine.intent(target, &ids, Timestamp::now())).await
+    else {
         return;
     };
     let result = match shared.engine.recorder().record(vec![record]).await {
@@ -156,7 +157,10 @@ async fn record_outcome(
         message: error.to_string(),
         in_doubt: error.may_have_landed,
     });
-    let landed = shared.engine.ask(move |engine| engine.landed(target, &prepared, result, began, Timestamp::now())).await;
+    let landed = shared
+        .engine
+        .ask(move |engine| engine.landed(target, &prepared, result, began, Timestamp::now()))
+        .await;
     let Some((record, done)) = landed else { return Err(failure_of("the engine has ended")) };
     if let Err(error) = shared.engine.recorder().record(vec![record]).await {
         settle::when_journal_heals(shared.clone());

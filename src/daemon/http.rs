@@ -64,7 +64,8 @@ async fn show_token(State(token): State<Token>, request: Request, next: Next) ->
 
 /// Compares in a time that does not tell how much was right.
 fn same(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |differs, (left, right)| differs | (left ^ right)) == 0
+    left.len() == right.len()
+        && left.iter().zip(right).fold(0, |differs, (left, right)| differs | (left ^ right)) == 0
 }
 
 /// What everybody may ask.
@@ -123,21 +124,61 @@ fn exposition(report: &Report) -> Result<String, std::fmt::Error> {
     use prometheus_client::registry::Registry;
     let mut registry = Registry::with_prefix("provost");
     let flag = |on: bool| ConstGauge::new(i64::from(on));
-    registry.register("journal_writable", "Whether audit records can be written", flag(report.status.journal_error.is_none()));
-    registry.register("source_readable", "Whether the tracked branch can be looked at", flag(report.status.source_error.is_none()));
-    registry.register("audit_published", "Whether the newest audit record is published", flag(report.audit.error.is_none()));
-    registry.register("problems", "Problems of the documents", ConstGauge::new(count(report.held.problems.len())));
+    registry.register(
+        "journal_writable",
+        "Whether audit records can be written",
+        flag(report.status.journal_error.is_none()),
+    );
+    registry.register(
+        "source_readable",
+        "Whether the tracked branch can be looked at",
+        flag(report.status.source_error.is_none()),
+    );
+    registry.register(
+        "audit_published",
+        "Whether the newest audit record is published",
+        flag(report.audit.error.is_none()),
+    );
+    registry.register(
+        "problems",
+        "Problems of the documents",
+        ConstGauge::new(count(report.held.problems.len())),
+    );
     for target in &report.status.targets {
         let labels = [("target".into(), target.target.to_string().into())];
         let one = registry.sub_registry_with_labels(labels.into_iter());
-        one.register("target_synced", "Whether the target is as it should be", flag(target.sync == Sync::Synced));
+        one.register(
+            "target_synced",
+            "Whether the target is as it should be",
+            flag(target.sync == Sync::Synced),
+        );
         let healthy = matches!(target.health, Health::Healthy | Health::Progressing);
         one.register("target_healthy", "Whether the target can be worked with", flag(healthy));
-        one.register("target_quarantined", "Whether nothing is added to the target", flag(target.health == Health::Quarantined));
-        one.register("operations_unfinished", "Operations queued or under way", ConstGauge::new(count(target.unfinished)));
-        one.register("operations_waiting", "Operations that wait for evidence", ConstGauge::new(count(target.waiting)));
-        one.register("operations_refused", "Operations that guards refused", ConstGauge::new(count(target.refused)));
-        one.register("operations_succeeded", "Operations that succeeded", ConstCounter::new(target.succeeded));
+        one.register(
+            "target_quarantined",
+            "Whether nothing is added to the target",
+            flag(target.health == Health::Quarantined),
+        );
+        one.register(
+            "operations_unfinished",
+            "Operations queued or under way",
+            ConstGauge::new(count(target.unfinished)),
+        );
+        one.register(
+            "operations_waiting",
+            "Operations that wait for evidence",
+            ConstGauge::new(count(target.waiting)),
+        );
+        one.register(
+            "operations_refused",
+            "Operations that guards refused",
+            ConstGauge::new(count(target.refused)),
+        );
+        one.register(
+            "operations_succeeded",
+            "Operations that succeeded",
+            ConstCounter::new(target.succeeded),
+        );
         one.register("operations_failed", "Operations that failed", ConstCounter::new(target.failed));
     }
     let mut text = String::new();
@@ -165,7 +206,8 @@ async fn resume(State(shared): State<Shared>, body: Option<Json<Value>>) -> Resp
 
 fn tell(shared: &Shared, body: Option<Json<Value>>, event: impl Fn(Option<Sym>) -> Event) -> Response {
     let target = named(body.as_ref());
-    let known = |target: Sym| shared.report.borrow().status.targets.iter().any(|status| status.target == target);
+    let known =
+        |target: Sym| shared.report.borrow().status.targets.iter().any(|status| status.target == target);
     match target {
         Some(target) if !known(target) => {
             let why = format!("There is no target {target} in force.");
@@ -188,7 +230,11 @@ async fn adoption(State(shared): State<Shared>, Path(target): Path<String>) -> R
     answer(found)
 }
 
-async fn adopt(State(shared): State<Shared>, Path(target): Path<String>, body: Option<Json<Value>>) -> Response {
+async fn adopt(
+    State(shared): State<Shared>,
+    Path(target): Path<String>,
+    body: Option<Json<Value>>,
+) -> Response {
     let target = Sym::new(&target);
     let link = body.and_then(|body| body.get("link")?.as_bool()).unwrap_or(false);
     let adopted = shared.engine.ask(move |engine| engine.adopt(target, link, jiff::Timestamp::now())).await;
@@ -205,7 +251,8 @@ async fn trust(State(shared): State<Shared>, Path(commit): Path<String>) -> Resp
             Json(json!({ "commit": commit })).into_response()
         }
         Some(Err(error)) => refuse(&error),
-        None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." }))).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." })))
+            .into_response(),
     }
 }
 
@@ -213,7 +260,8 @@ fn answer<T: serde::Serialize>(result: Option<Result<T, crate::engine::EngineErr
     match result {
         Some(Ok(value)) => Json(json!(value)).into_response(),
         Some(Err(error)) => refuse(&error),
-        None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." }))).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." })))
+            .into_response(),
     }
 }
 

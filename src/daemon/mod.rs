@@ -104,9 +104,8 @@ pub async fn run(
     let (events, inbox) = unbounded_channel();
     let (died, deaths) = tokio::sync::oneshot::channel();
     let opened = Arc::clone(&settings);
-    let opening = tokio::task::spawn_blocking(move || {
-        Engine::open(opened, options, move |why| drop(died.send(why)))
-    });
+    let opening =
+        tokio::task::spawn_blocking(move || Engine::open(opened, options, move |why| drop(died.send(why))));
     let (engine, world) = opening.await.map_err(|error| EngineError::Broken(error.to_string()))??;
     let counted = engine.counted();
     let seed = u64::from(std::process::id()) ^ u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs());

@@ -91,7 +91,8 @@ impl Engine {
             let (identity, profile) = (Sym::new(&candidate.identity), Sym::new(&candidate.profile));
             let anchor = Sym::new(&candidate.anchor);
             // Two identities may match one account: the first is linked, the other stays a candidate's neighbour.
-            let free = self.organisation.target(target).is_some_and(|known| known.observed.owner(anchor).is_none());
+            let free =
+                self.organisation.target(target).is_some_and(|known| known.observed.owner(anchor).is_none());
             if free && self.organisation.adopt(target, identity, profile, anchor) {
                 links.push(anchor);
             }
@@ -102,11 +103,16 @@ impl Engine {
         let mut record = Record::new(
             Kind::Adopt,
             now,
-            format!("{target} is adopted: {} accounts, {} linked", found.accounts, known.observed.links().len()),
+            format!(
+                "{target} is adopted: {} accounts, {} linked",
+                found.accounts,
+                known.observed.links().len()
+            ),
         );
         record.target = Some(target.to_string());
         record.desired_commit = self.desired.commit.clone();
-        record.body = json!({ "place": adoption.place, "instance": adoption.instance, "links": links, "found": found });
+        record.body =
+            json!({ "place": adoption.place, "instance": adoption.instance, "links": links, "found": found });
         record.changes.push(adoption_file(target, &adoption));
         record.changes.push(entitlements_file(target, &known.observed.entitlement_records()));
         for anchor in &links {
@@ -117,7 +123,11 @@ impl Engine {
         self.adoptions.insert(target, adoption);
         self.organisation.locate(target, place, Some(place));
         self.open_target(target);
-        Ok(AdoptionShown { linked, candidates: if link { Vec::new() } else { found.candidates.clone() }, ..found })
+        Ok(AdoptionShown {
+            linked,
+            candidates: if link { Vec::new() } else { found.candidates.clone() },
+            ..found
+        })
     }
 
     /// Reads a target and shows what adopting it finds, or adopts it, while no daemon runs.
@@ -127,14 +137,16 @@ impl Engine {
         adopt: Option<bool>,
     ) -> Result<AdoptionShown, EngineError> {
         let target = Sym::new(target);
-        let (engine, _) = tokio::task::spawn_blocking(move || Engine::open(settings, OpenOptions::default(), |_| ()))
-            .await
-            .map_err(|error| EngineError::Broken(error.to_string()))??;
+        let (engine, _) =
+            tokio::task::spawn_blocking(move || Engine::open(settings, OpenOptions::default(), |_| ()))
+                .await
+                .map_err(|error| EngineError::Broken(error.to_string()))??;
         if engine.organisation.snapshot().target(target).is_none() {
             return Err(EngineError::NoTarget(target));
         }
         let handle = engine.spawn();
-        let unreadable = |error: provost_sdk::Error| EngineError::NotAdoptable { target, why: error.to_string() };
+        let unreadable =
+            |error: provost_sdk::Error| EngineError::NotAdoptable { target, why: error.to_string() };
         let reading = observe::read(&handle, target, Mode::Full).await.map_err(unreadable)?;
         let shown = handle.ask(move |engine| {
             engine.merge(reading, Timestamp::now())?;
@@ -143,7 +155,8 @@ impl Engine {
                 Some(link) => engine.adopt(target, link, Timestamp::now()),
             }
         });
-        let shown = shown.await.unwrap_or_else(|| Err(EngineError::Broken("The engine has ended.".to_owned())));
+        let shown =
+            shown.await.unwrap_or_else(|| Err(EngineError::Broken("The engine has ended.".to_owned())));
         handle.recorder().stop().await?;
         shown
     }

@@ -19,10 +19,12 @@ impl Engine {
     pub fn settle(&mut self, target: Sym, now: Timestamp) -> Vec<Record> {
         let Ok(open) = self.recorder.with_log(|log| log.open_intents()) else { return Vec::new() };
         let mine = open.into_iter().filter(|intent| intent.target == target.as_str());
-        let Some(read) = self.organisation.target(target).and_then(|known| known.observed.standing().current) else {
+        let Some(read) = self.organisation.target(target).and_then(|known| known.observed.standing().current)
+        else {
             return Vec::new();
         };
-        let Some(timeout) = self.organisation.snapshot().target(target).map(|target| target.limits.timeout.0) else {
+        let Some(timeout) = self.organisation.snapshot().target(target).map(|target| target.limits.timeout.0)
+        else {
             return Vec::new();
         };
         let under_way = |intent: &OpenIntent| {
@@ -36,32 +38,42 @@ impl Engine {
             true => Timestamp::from_second(intent.at).unwrap_or(now) + timeout + SLACK,
             false => intent.not_after + timeout + SLACK,
         };
-        let ready: Vec<OpenIntent> = mine.filter(|intent| !under_way(intent) && landed_by(intent) <= read).collect();
+        let ready: Vec<OpenIntent> =
+            mine.filter(|intent| !under_way(intent) && landed_by(intent) <= read).collect();
         ready.into_iter().map(|intent| self.settled(target, &intent, now)).collect()
     }
 
     fn settled(&mut self, target: Sym, intent: &OpenIntent, now: Timestamp) -> Record {
-        let operation = intent.call.get("operation").cloned().and_then(|call| serde_json::from_value::<Operation>(call).ok());
+        let operation = intent
+            .call
+            .get("operation")
+            .cloned()
+            .and_then(|call| serde_json::from_value::<Operation>(call).ok());
         let text = |name: &str| intent.call.get(name).and_then(|value| value.as_str()).map(Sym::new);
         let subject = text("identity").zip(text("profile"));
         let known = self.organisation.target(target).map(|known| &known.observed);
-        let applied = operation.as_ref().zip(known).and_then(|(operation, observed)| shows(observed, operation));
+        let applied =
+            operation.as_ref().zip(known).and_then(|(operation, observed)| shows(observed, operation));
         let word = match applied {
             Some(true) => "applied",
             Some(false) => "not applied",
             None => "unknown",
         };
-        let mut record = Record::new(Kind::Settled, now, format!("settled: {word} on {target} for {}", intent.subject));
+        let mut record =
+            Record::new(Kind::Settled, now, format!("settled: {word} on {target} for {}", intent.subject));
         record.target = Some(intent.target.clone());
         record.subject = Some(intent.subject.clone());
         record.operation = Some(intent.operation.clone());
         record.intent = Some(intent.seq);
         record.priority = true;
         record.body = json!({ "applied": applied, "call": intent.call });
-        if let (Some(true), Some(Operation::Create(create)), Some((identity, profile))) = (applied, &operation, subject) {
+        if let (Some(true), Some(Operation::Create(create)), Some((identity, profile))) =
+            (applied, &operation, subject)
+        {
             // The account that an intent of ours named, that nobody had before and nobody has now, is the one it made.
             if let Some(anchor) = self.organisation.created(target, identity, profile, &create.username) {
-                let account = self.organisation.target(target).and_then(|known| known.observed.record(anchor));
+                let account =
+                    self.organisation.target(target).and_then(|known| known.observed.record(anchor));
                 record.changes.push(account_file(target, anchor, account.as_ref()));
             }
         }
@@ -76,7 +88,9 @@ fn shows(observed: &Observed, operation: &Operation) -> Option<bool> {
         Operation::Create(create) => Some(!observed.by_username(&create.username).is_empty()),
         Operation::Delete { account: of } => Some(account(of).is_none()),
         Operation::Enable { account: of } => Some(account(of)?.state == State::Enabled),
-        Operation::Disable { account: of } => Some(account(of).is_none_or(|seen| seen.state == State::Disabled)),
+        Operation::Disable { account: of } => {
+            Some(account(of).is_none_or(|seen| seen.state == State::Disabled))
+        }
         Operation::Rename { account: of, to } => Some(account(of)?.username == *to.as_str()),
         Operation::Grant { account: of, entitlement } => {
             Some(account(of)?.entitlements.contains(key(&entitlement.key())))
@@ -86,7 +100,8 @@ fn shows(observed: &Observed, operation: &Operation) -> Option<bool> {
         }
         Operation::Update { account: of, changes } => {
             let seen = account(of)?;
-            let value = |name: &str| -> Option<Value> { seen.attribute(Sym::new(name)).map(|field| field.value()) };
+            let value =
+                |name: &str| -> Option<Value> { seen.attribute(Sym::new(name)).map(|field| field.value()) };
             Some(changes.iter().all(|(name, wanted)| value(name) == *wanted))
         }
         Operation::Replace { .. }

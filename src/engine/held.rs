@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use provost_core::Sym;
 use provost_core::gate::Decision;
 use provost_core::organisation::Decided;
-use provost_core::plan::{NotPlanned, Planned};
+use provost_core::plan::{NotPlanned, Planned, Why};
 use provost_core::step::Scope;
 use serde::Serialize;
 
@@ -62,10 +62,16 @@ impl Notes {
             match decision {
                 Decision::Proceed => {}
                 Decision::Wait { .. } => note.or_default().waiting.push(planned.clone()),
-                Decision::Refuse { guard } => note.or_default().refused.push((planned.clone(), guard.to_string())),
+                Decision::Refuse { guard } => {
+                    note.or_default().refused.push((planned.clone(), guard.to_string()))
+                }
             }
         }
-        for not_planned in decided.plan.not_planned.iter().filter(|not_planned| not_planned.target == target) {
+        // What waits for agreement is shown by access already.
+        let shown = |not_planned: &&NotPlanned| {
+            not_planned.target == target && !matches!(not_planned.why, Why::Waiting { .. })
+        };
+        for not_planned in decided.plan.not_planned.iter().filter(shown) {
             notes.entry(not_planned.identity).or_default().not_planned.push(not_planned.clone());
         }
     }
@@ -99,15 +105,26 @@ impl Engine {
         let snapshot = self.organisation.snapshot();
         let access = self.organisation.access();
         let rules = snapshot.waiting_rules().into_iter().map(|version| {
-            format!("{} {} waits for agreement ({:?}): {}", version.kind, version.id, version.tier, version.why)
+            format!(
+                "{} {} waits for agreement ({:?}): {}",
+                version.kind, version.id, version.tier, version.why
+            )
         });
         let mut grants: Vec<_> = access.waiting().collect();
         grants.sort_unstable();
         let grants = grants.into_iter().map(|waiting| {
-            format!("{} waits for {} ({}): {} ({:?})", waiting.identity, waiting.power, waiting.window, waiting.why, waiting.tier)
+            format!(
+                "{} waits for {} ({}): {} ({:?})",
+                waiting.identity, waiting.power, waiting.window, waiting.why, waiting.tier
+            )
         });
         let operations = self.notes.all().flat_map(|note| &note.waiting).map(|planned| {
-            format!("{}: {} waits for agreement ({:?})", planned.target, super::records::summary(planned), planned.tier)
+            format!(
+                "{}: {} waits for agreement ({:?})",
+                planned.target,
+                super::records::summary(planned),
+                planned.tier
+            )
         });
         let refused = self.notes.all().flat_map(|note| &note.refused).map(|(planned, why)| {
             format!("{}: {} is refused: {why}", planned.target, super::records::summary(planned))
@@ -115,9 +132,16 @@ impl Engine {
         let not_planned = self.notes.all().flat_map(|note| &note.not_planned).map(|not_planned| {
             let who = not_planned.identity.map(|identity| identity.to_string());
             let who = who.or_else(|| not_planned.account.as_ref().map(|account| account.username.clone()));
-            let what = [not_planned.verb.map(|verb| verb.as_str().to_owned()), not_planned.entitlement.clone()];
+            let what =
+                [not_planned.verb.map(|verb| verb.as_str().to_owned()), not_planned.entitlement.clone()];
             let what: Vec<String> = what.into_iter().flatten().collect();
-            format!("{}: {} {}: {}", not_planned.target, who.unwrap_or_default(), what.join(" "), not_planned.why)
+            format!(
+                "{}: {} {}: {}",
+                not_planned.target,
+                who.unwrap_or_default(),
+                what.join(" "),
+                not_planned.why
+            )
         });
         let conflicts = access.problems(snapshot);
         let problems = snapshot.problems().into_iter().chain(&conflicts).map(ToString::to_string);

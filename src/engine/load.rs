@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use provost_audit::Record;
 use provost_core::Sym;
 use provost_core::document::Kind;
-use provost_core::organisation::{Amended, Known};
 use provost_core::observed::Observed;
+use provost_core::organisation::{Amended, Known};
 use provost_core::snapshot::Version;
 use provost_core::step::{Scope, World};
 use serde_json::json;
@@ -42,7 +42,13 @@ impl Engine {
         self.take(from, to, true, now)
     }
 
-    fn take(&mut self, from: Option<Oid>, to: Oid, trusted: bool, now: Timestamp) -> Result<World, EngineError> {
+    fn take(
+        &mut self,
+        from: Option<Oid>,
+        to: Oid,
+        trusted: bool,
+        now: Timestamp,
+    ) -> Result<World, EngineError> {
         let changes = snapshot::read(&self.source, from, to)?;
         let amended = self.organisation.amend(changes, trusted, now);
         self.organisation.hold(None);
@@ -120,9 +126,11 @@ impl Engine {
         let repository = self.source.open()?;
         let snapshot = self.organisation.snapshot();
         let held = snapshot.held_back();
-        let instead = held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule)).filter_map(|held| held.instead);
+        let instead =
+            held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule)).filter_map(|held| held.instead);
         let vanished = snapshot.vanished().iter().filter_map(|id| {
-            let version = snapshot.version(Kind::Person, *id).or_else(|| snapshot.version(Kind::Service, *id));
+            let version =
+                snapshot.version(Kind::Person, *id).or_else(|| snapshot.version(Kind::Service, *id));
             version.map(|version| (version.path, version.blob))
         });
         let text = |(path, blob): (Sym, [u8; 20])| text_at(&repository, path, &blob);
@@ -136,7 +144,8 @@ impl Engine {
         let kind = if trusted { provost_audit::Kind::Trust } else { provost_audit::Kind::Rules };
         let word = if trusted { "trusted" } else { "counts" };
         let short = commit.get(..12).unwrap_or(&commit);
-        let mut record = Record::new(kind, now, format!("commit {short} {word}, {} rules come into force", rules.len()));
+        let mut record =
+            Record::new(kind, now, format!("commit {short} {word}, {} rules come into force", rules.len()));
         record.desired_commit = Some(commit);
         record.body = json!({
             "rules": rules.iter().map(|version| json!({
@@ -161,7 +170,8 @@ impl Engine {
 
 /// Adds an identity to what is planned on a target.
 pub(super) fn add(world: &mut World, target: Sym, identity: Sym) {
-    match world.changed.entry(target).or_insert_with(|| Scope::Identities(std::collections::BTreeSet::new())) {
+    match world.changed.entry(target).or_insert_with(|| Scope::Identities(std::collections::BTreeSet::new()))
+    {
         Scope::All => {}
         Scope::Identities(identities) => {
             identities.insert(identity);

@@ -170,7 +170,10 @@ pub(crate) fn adoption_file(target: Sym, adoption: &Adoption) -> Change {
 
 /// The file of a target's entitlements.
 pub(crate) fn entitlements_file(target: Sym, entitlements: &[EntitlementRecord]) -> Change {
-    (fixed(&format!("targets/{}/entitlements.json", encode_component(target.as_str()))), Some(pretty(&entitlements)))
+    (
+        fixed(&format!("targets/{}/entitlements.json", encode_component(target.as_str()))),
+        Some(pretty(&entitlements)),
+    )
 }
 
 /// The file of an account; without a record it is no more.

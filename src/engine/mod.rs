@@ -35,8 +35,8 @@ pub use adoption::{AdoptionShown, CandidateShown};
 pub use held::Held;
 pub use open::{Created, OpenOptions};
 pub use prepared::Prepared;
-pub use shared::Adopted;
 pub use records::summary;
+pub use shared::Adopted;
 pub use view::View;
 
 use held::Notes;
@@ -95,7 +95,9 @@ pub enum EngineError {
         why: String,
     },
     /// No installation here.
-    #[error("There is no installation in {0}.\n  hint: `provost init` makes one, `provost quickstart` an example.")]
+    #[error(
+        "There is no installation in {0}.\n  hint: `provost init` makes one, `provost quickstart` an example."
+    )]
     NoInstallation(std::path::PathBuf),
     /// Something that should not happen.
     #[error("{0}")]
@@ -155,7 +157,8 @@ impl Engine {
     pub fn advance(&mut self, now: Timestamp) -> World {
         let changed = self.organisation.advance(now);
         let mut world = self.world(changed);
-        let due: Vec<Sym> = self.replan_at.iter().filter(|(_, at)| **at <= now).map(|(target, _)| *target).collect();
+        let due: Vec<Sym> =
+            self.replan_at.iter().filter(|(_, at)| **at <= now).map(|(target, _)| *target).collect();
         for target in due {
             self.replan_at.remove(&target);
             world.changed.insert(target, Scope::All);
@@ -180,8 +183,17 @@ impl Engine {
             scopes.entry(target).or_default().insert(identity);
         }
         World {
-            targets: self.organisation.snapshot().targets().into_iter().map(|target| (target.id, step_target(target))).collect(),
-            changed: scopes.into_iter().map(|(target, identities)| (target, Scope::Identities(identities))).collect(),
+            targets: self
+                .organisation
+                .snapshot()
+                .targets()
+                .into_iter()
+                .map(|target| (target.id, step_target(target)))
+                .collect(),
+            changed: scopes
+                .into_iter()
+                .map(|(target, identities)| (target, Scope::Identities(identities)))
+                .collect(),
             boundary: self.boundary(),
         }
     }
@@ -204,7 +216,10 @@ impl EngineHandle {
     }
 
     /// Asks the engine something; `None` when it has ended.
-    pub async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&mut Engine) -> T + Send + 'static) -> Option<T> {
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Option<T> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.run(move |engine| drop(answer.send(ask(engine))));
         answered.await.ok()

@@ -51,7 +51,8 @@ impl Engine {
         std::fs::create_dir_all(&settings.state).map_err(|error| unusable(&settings.state, &error))?;
         let key = SigningKey::load_or_generate(&key_path(&settings))?;
         let body = json!({ "repository": settings.repository.url, "branch": settings.repository.branch });
-        let log = Log::create(&settings.state, key, Genesis { at: Timestamp::now(), body, changes: Vec::new() })?;
+        let log =
+            Log::create(&settings.state, key, Genesis { at: Timestamp::now(), body, changes: Vec::new() })?;
         let installation = log.installation().to_string();
         drop(log);
         let options = OpenOptions { trust: Some(commit.to_string()), ..options.clone() };
@@ -80,7 +81,10 @@ impl Engine {
             error => error.into(),
         })?;
         if !recovery.open.is_empty() {
-            tracing::warn!(count = recovery.open.len(), "operations are in doubt: their targets are read first");
+            tracing::warn!(
+                count = recovery.open.len(),
+                "operations are in doubt: their targets are read first"
+            );
         }
         let installation = log.installation().to_string();
         let memory = remembered(&log)?;
@@ -120,10 +124,12 @@ impl Engine {
                 let changes = snapshot::read(&self.source, None, commit)?;
                 self.organisation.amend(changes, false, now);
             } else {
-                self.organisation.hold(Some(Sym::new("the commit that counts is not in the repository any more")));
+                self.organisation
+                    .hold(Some(Sym::new("the commit that counts is not in the repository any more")));
             }
         }
-        let targets: Vec<Sym> = self.organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
+        let targets: Vec<Sym> =
+            self.organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
         for id in targets {
             let remembered = memory.take_target(id);
             self.adoptions.extend(remembered.adopted.map(|adoption| (id, adoption)));

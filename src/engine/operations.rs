@@ -43,9 +43,13 @@ impl Engine {
     fn discard(&self, target: Sym, scope: &Scope) {
         let again = |prepared: &Prepared| match scope {
             Scope::All => true,
-            Scope::Identities(identities) => prepared.planned.identity.is_some_and(|identity| identities.contains(&identity)),
+            Scope::Identities(identities) => {
+                prepared.planned.identity.is_some_and(|identity| identities.contains(&identity))
+            }
         };
-        let kept = |prepared: &Prepared| prepared.planned.target != target || prepared.intent().is_some() || !again(prepared);
+        let kept = |prepared: &Prepared| {
+            prepared.planned.target != target || prepared.intent().is_some() || !again(prepared)
+        };
         self.shared.forget(kept);
     }
 
@@ -53,7 +57,9 @@ impl Engine {
         let commit = self.counted();
         let mut ids: BTreeMap<usize, OperationId> = BTreeMap::new();
         let mut queued = Vec::new();
-        for (place, (planned, decision)) in decided.plan.operations.into_iter().zip(decided.decisions).enumerate() {
+        for (place, (planned, decision)) in
+            decided.plan.operations.into_iter().zip(decided.decisions).enumerate()
+        {
             if decision != Decision::Proceed {
                 continue;
             }
@@ -74,7 +80,8 @@ impl Engine {
 
     /// The intents of these operations, as one record.
     pub fn intent(&mut self, target: Sym, operations: &[OperationId], now: Timestamp) -> Record {
-        let prepared: Vec<Arc<Prepared>> = operations.iter().filter_map(|id| self.shared.prepared(*id)).collect();
+        let prepared: Vec<Arc<Prepared>> =
+            operations.iter().filter_map(|id| self.shared.prepared(*id)).collect();
         self.intent_record(target, &prepared, now)
     }
 
@@ -89,19 +96,24 @@ impl Engine {
     ) -> (Record, Done) {
         let operation = prepared.operation().unwrap_or_else(|_| prepared.planned.operation.clone());
         let anchor = |account: &AccountRef| Sym::new(account.anchor.as_str());
-        let before = operation.account().and_then(|account| self.organisation.target(target)?.observed.record(anchor(account)));
+        let before = operation
+            .account()
+            .and_then(|account| self.organisation.target(target)?.observed.record(anchor(account)));
         match result {
             Ok(receipt) => {
                 let told = self.applied(target, prepared, &operation, &receipt, now);
                 let made = receipt.account.as_ref().map(|account| Sym::new(account.anchor.as_str()));
                 let anchor = operation.account().map(anchor).or(made);
-                let after = anchor.and_then(|anchor| self.organisation.target(target)?.observed.record(anchor));
+                let after =
+                    anchor.and_then(|anchor| self.organisation.target(target)?.observed.record(anchor));
                 self.count(prepared, now);
-                let record = self.outcome_record(prepared, OutcomeResult::Applied, (before, after), &told, now);
+                let record =
+                    self.outcome_record(prepared, OutcomeResult::Applied, (before, after), &told, now);
                 (record, Done { changed: self.elsewhere(target, prepared) })
             }
             Err(error) => {
-                let result = if error.may_have_landed { OutcomeResult::Unknown } else { OutcomeResult::Failed };
+                let result =
+                    if error.may_have_landed { OutcomeResult::Unknown } else { OutcomeResult::Failed };
                 let told = told_error(&error, began, now);
                 (self.outcome_record(prepared, result, (before.clone(), before), &told, now), Done::default())
             }
@@ -112,7 +124,9 @@ impl Engine {
     pub fn abandoned(&mut self, _target: Sym, operations: &[OperationId], now: Timestamp) -> Vec<Record> {
         let prepared = operations.iter().filter_map(|id| self.shared.prepared(*id));
         let told = json!({ "why": "writing stopped before the call began" });
-        prepared.map(|one| self.outcome_record(&one, OutcomeResult::NotAttempted, (None, None), &told, now)).collect()
+        prepared
+            .map(|one| self.outcome_record(&one, OutcomeResult::NotAttempted, (None, None), &told, now))
+            .collect()
     }
 
     fn applied(
@@ -124,10 +138,16 @@ impl Engine {
         now: Timestamp,
     ) -> serde_json::Value {
         self.organisation.receipt(target, prepared.subject(), operation, receipt, now);
-        if let (Operation::Create(_), Some(account), Some(subject)) = (operation, &receipt.account, prepared.subject()) {
+        if let (Operation::Create(_), Some(account), Some(subject)) =
+            (operation, &receipt.account, prepared.subject())
+        {
             let account = AccountRef { anchor: account.anchor.clone(), username: account.username.clone() };
             let same = |other: &Arc<Prepared>| other.planned.target == target;
-            self.shared.all_prepared().iter().filter(|other| same(other)).for_each(|other| other.born(subject, &account));
+            self.shared
+                .all_prepared()
+                .iter()
+                .filter(|other| same(other))
+                .for_each(|other| other.born(subject, &account));
         }
         let mut told = told(receipt);
         if let Some(Err(why)) = self.deliver(prepared, receipt) {
@@ -140,7 +160,8 @@ impl Engine {
     /// Brings a new secret to the place that the service's document names.
     fn deliver(&self, prepared: &Prepared, receipt: &Receipt) -> Option<Result<(), deliver::DeliverError>> {
         let secret = receipt.secret.as_ref()?;
-        let (Operation::IssueCredential { kind, .. } | Operation::RotateCredential { kind, .. }) = &prepared.planned.operation
+        let (Operation::IssueCredential { kind, .. } | Operation::RotateCredential { kind, .. }) =
+            &prepared.planned.operation
         else {
             return None;
         };
@@ -182,11 +203,16 @@ impl Engine {
         if anchors.is_empty() {
             return;
         }
-        let mut record = Record::new(Kind::Drift, now, format!("{} accounts were found to have what they are to have", anchors.len()));
+        let mut record = Record::new(
+            Kind::Drift,
+            now,
+            format!("{} accounts were found to have what they are to have", anchors.len()),
+        );
         record.changes = anchors
             .iter()
             .map(|(target, anchor)| {
-                let account = self.organisation.target(*target).and_then(|known| known.observed.record(*anchor));
+                let account =
+                    self.organisation.target(*target).and_then(|known| known.observed.record(*anchor));
                 memory::account_file(*target, *anchor, account.as_ref())
             })
             .collect();

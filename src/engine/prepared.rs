@@ -31,7 +31,12 @@ struct State {
 }
 
 impl Prepared {
-    pub(super) fn new(id: OperationId, planned: Planned, not_after: Timestamp, commit: Option<Sym>) -> Prepared {
+    pub(super) fn new(
+        id: OperationId,
+        planned: Planned,
+        not_after: Timestamp,
+        commit: Option<Sym>,
+    ) -> Prepared {
         Prepared { id, planned, not_after, commit, state: Mutex::default() }
     }
 

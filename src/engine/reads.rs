@@ -24,7 +24,11 @@ impl Engine {
 
     /// Takes a read in and records what it changed. Gives the accounts of which the read says something else than
     /// provost did meanwhile: they are to be looked up.
-    pub fn merge(&mut self, reading: Reading, now: Timestamp) -> Result<(ReadSummary, Vec<Sym>), EngineError> {
+    pub fn merge(
+        &mut self,
+        reading: Reading,
+        now: Timestamp,
+    ) -> Result<(ReadSummary, Vec<Sym>), EngineError> {
         let Reading { target, capabilities, probe, found, read } = reading;
         let Some(known) = self.organisation.target(target) else { return Err(EngineError::NoTarget(target)) };
         let first = known.observed.standing().complete.is_none();
@@ -53,7 +57,13 @@ impl Engine {
     }
 
     /// Takes in what looking up single accounts found.
-    pub fn looked_up(&mut self, target: Sym, found: Vec<(Sym, Option<Account>)>, began: Timestamp, now: Timestamp) -> Result<(), EngineError> {
+    pub fn looked_up(
+        &mut self,
+        target: Sym,
+        found: Vec<(Sym, Option<Account>)>,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         let Some(known) = self.organisation.target(target) else { return Ok(()) };
         let before = known.observed.clone();
         let anchors: Vec<Sym> = found.iter().map(|(anchor, _)| *anchor).collect();
@@ -80,8 +90,10 @@ impl Engine {
 
     fn scope_of(&self, target: Sym, anchors: &[Sym]) -> Scope {
         let Some(known) = self.organisation.target(target) else { return Scope::All };
-        let owners: Option<std::collections::BTreeSet<Sym>> =
-            anchors.iter().map(|anchor| known.observed.owner(*anchor).map(|(identity, _)| identity)).collect();
+        let owners: Option<std::collections::BTreeSet<Sym>> = anchors
+            .iter()
+            .map(|anchor| known.observed.owner(*anchor).map(|(identity, _)| identity))
+            .collect();
         owners.map_or(Scope::All, Scope::Identities)
     }
 
@@ -119,7 +131,9 @@ impl Engine {
             return Ok(());
         }
         let summary = match (first, accounts) {
-            (true, count) => format!("{target} read for the first time: {count} accounts are not as remembered"),
+            (true, count) => {
+                format!("{target} read for the first time: {count} accounts are not as remembered")
+            }
             (false, 0) => format!("entitlements of {target} are not as remembered"),
             (false, count) => format!("drift on {target}: {count} accounts changed without provost"),
         };

@@ -24,7 +24,9 @@ pub fn summary(planned: &Planned) -> String {
     let what = match &planned.operation {
         Operation::Create(create) => format!(" account {}", create.username),
         Operation::Rename { to, .. } => format!(" to {to}"),
-        Operation::Update { changes, .. } => format!(" {}", changes.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Operation::Update { changes, .. } => {
+            format!(" {}", changes.keys().cloned().collect::<Vec<_>>().join(", "))
+        }
         operation => operation.entitlement().map_or_else(String::new, |entitlement| {
             let role = entitlement.role.as_ref().map_or_else(String::new, |role| format!("#{role}"));
             format!(" {}:{}{role}", entitlement.kind, entitlement.name)
@@ -35,7 +37,12 @@ pub fn summary(planned: &Planned) -> String {
 
 impl Engine {
     /// One record of intents, each with its not-after.
-    pub(super) fn intent_record(&self, target: Sym, prepared: &[std::sync::Arc<Prepared>], now: Timestamp) -> Record {
+    pub(super) fn intent_record(
+        &self,
+        target: Sym,
+        prepared: &[std::sync::Arc<Prepared>],
+        now: Timestamp,
+    ) -> Record {
         let summary = match prepared {
             [one] => summary(&one.planned),
             many => format!("{} operations on {target}", many.len()),
@@ -157,5 +164,9 @@ pub(super) fn difference(before: Option<&AccountRecord>, after: Option<&AccountR
 
 fn subject_of(planned: &Planned) -> String {
     let account = || planned.operation.account().map(|account| account.anchor.to_string());
-    planned.identity.map(|identity| identity.to_string()).or_else(account).unwrap_or_else(|| planned.target.to_string())
+    planned
+        .identity
+        .map(|identity| identity.to_string())
+        .or_else(account)
+        .unwrap_or_else(|| planned.target.to_string())
 }

@@ -98,10 +98,15 @@ impl Shared {
         self.writers.close(target);
     }
 
-    fn with_opened<T>(&self, target: Sym, act: impl FnOnce(&Opened, &'static dyn Connector, &provost_sdk::Settings) -> Result<T>) -> Result<T> {
+    fn with_opened<T>(
+        &self,
+        target: Sym,
+        act: impl FnOnce(&Opened, &'static dyn Connector, &provost_sdk::Settings) -> Result<T>,
+    ) -> Result<T> {
         let targets = self.targets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let refuse = |why: String| Error::new(ErrorKind::Configuration, why);
-        let opened = targets.get(&target).ok_or_else(|| refuse(format!("There is no target {target} in force.")))?;
+        let opened =
+            targets.get(&target).ok_or_else(|| refuse(format!("There is no target {target} in force.")))?;
         match &opened.settings {
             Ok((connector, settings)) => act(opened, *connector, settings),
             Err(why) => Err(refuse(why.clone())),
@@ -135,7 +140,9 @@ impl EngineHandle {
         if let Some(reader) = lock(&self.shared.readers).get(&target) {
             return Ok(Arc::clone(reader));
         }
-        let reader: Reader = self.shared.with_opened(target, |_, connector, settings| Ok(Arc::from(connector.reader(settings)?)))?;
+        let reader: Reader = self
+            .shared
+            .with_opened(target, |_, connector, settings| Ok(Arc::from(connector.reader(settings)?)))?;
         lock(&self.shared.readers).insert(target, Arc::clone(&reader));
         Ok(reader)
     }
@@ -144,7 +151,10 @@ impl EngineHandle {
     pub fn writer(&self, target: Sym) -> Result<Arc<dyn Apply>> {
         self.shared.with_opened(target, |opened, connector, settings| {
             let adopted = opened.adopted.as_ref().ok_or_else(|| {
-                Error::new(ErrorKind::PermissionDenied, format!("The target {target} is not adopted where it is now."))
+                Error::new(
+                    ErrorKind::PermissionDenied,
+                    format!("The target {target} is not adopted where it is now."),
+                )
             })?;
             self.shared.writers.of(adopted, connector, settings)
         })

@@ -41,7 +41,12 @@ impl View {
         let mut organisation = if remembered {
             open::organisation(&memory, now)
         } else {
-            Organisation::new(Snapshot::default(), registry::catalog(), provost_core::access::Zones::bundled(), now)
+            Organisation::new(
+                Snapshot::default(),
+                registry::catalog(),
+                provost_core::access::Zones::bundled(),
+                now,
+            )
         };
         let counted = memory.desired.commit.as_deref().and_then(|commit| Oid::from_str(commit).ok());
         // The commit that counts first, then the one that is asked for: what is held back is judged by what stood.
@@ -50,7 +55,8 @@ impl View {
             organisation.amend(snapshot::read(&source, None, counted)?, false, now);
         }
         organisation.amend(snapshot::read(&source, counted, commit)?, !remembered, now);
-        let targets: Vec<Sym> = organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
+        let targets: Vec<Sym> =
+            organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
         for id in targets {
             let Some(document) = organisation.snapshot().target(id) else { continue };
             let place = Sym::new(&registry::place(document));
@@ -85,6 +91,7 @@ fn tip(path: &PathBuf) -> Option<Oid> {
 }
 
 fn has(source: &Source, commit: Oid) -> bool {
-    let found = source.open().and_then(|repository| Ok(repository.find_commit(commit).map(|commit| commit.id())?));
+    let found =
+        source.open().and_then(|repository| Ok(repository.find_commit(commit).map(|commit| commit.id())?));
     found.is_ok()
 }

@@ -122,7 +122,14 @@ impl Demo {
     }
 
     /// Waits until the account of a username on a target satisfies a condition.
-    pub fn wait_account(&self, target: &str, username: &str, what: &str, limit: Duration, is: impl Fn(Option<&Value>) -> bool) {
+    pub fn wait_account(
+        &self,
+        target: &str,
+        username: &str,
+        what: &str,
+        limit: Duration,
+        is: impl Fn(Option<&Value>) -> bool,
+    ) {
         self.wait(&format!("{username} on {target}: {what}"), limit, || {
             let account = self.account(target, username);
             is(account.as_ref()).then_some(())
@@ -164,13 +171,22 @@ impl Demo {
     }
 
     /// Talks to a directory by hand; `None` while it does not listen.
-    pub fn scim(&self, target: &str, method: &str, path: &str, query: &[(&str, &str)], body: Option<Value>) -> Option<Value> {
+    pub fn scim(
+        &self,
+        target: &str,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Option<Value> {
         let token = std::fs::read_to_string(self.dir().join(format!("secrets/{target}-token"))).unwrap();
         let settings: toml::Table =
             std::fs::read_to_string(self.dir().join("provost.toml")).unwrap().parse().unwrap();
         let of = |directory: &&toml::Value| directory["token"].as_str() == Some(&format!("{target}-token"));
         let directory = settings["directory"].as_array().unwrap().iter().find(of).unwrap();
         let url = format!("http://{}/scim/v2{path}", directory["listen"].as_str().unwrap());
+        // A second story finds the first one's.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let client = reqwest::Client::new();

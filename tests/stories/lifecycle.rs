@@ -22,7 +22,9 @@ fn a_joiner_gets_birthright_access_a_mover_loses_first_and_a_leaver_is_disabled_
         demo.wait_account(target, "nokafor", "is there", SOON, is_active);
     }
     demo.wait("her teams", SOON, || {
-        (demo.groups("forge", "nokafor") == ["engineering"] && demo.groups("tickets", "nokafor") == ["engineering"]).then_some(())
+        (demo.groups("forge", "nokafor") == ["engineering"]
+            && demo.groups("tickets", "nokafor") == ["engineering"])
+        .then_some(())
     });
     assert!(demo.account("production", "nokafor").is_none(), "production is absent by construction");
 
@@ -33,10 +35,15 @@ fn a_joiner_gets_birthright_access_a_mover_loses_first_and_a_leaver_is_disabled_
         let gone = !demo.groups("forge", "nokafor").contains(&"engineering".to_owned());
         (moved && gone).then_some(())
     });
-    let log = demo.json(&["history", "p-2001", "--target", "tickets"]);
-    let what: Vec<&str> = log.as_array().unwrap().iter().map(|entry| entry["summary"].as_str().unwrap()).collect();
-    let at = |word: &str| what.iter().position(|line| line.starts_with(word)).unwrap_or_else(|| panic!("{word} in {what:#?}"));
-    assert!(at("revoke group:engineering") < at("grant group:product"), "{what:#?}");
+    let (revoked, granted) = demo.wait("both are on the record", SOON, || {
+        let log = demo.json(&["history", "p-2001", "--target", "tickets"]);
+        let at = |word: &str| {
+            let is = |entry: &serde_json::Value| entry["summary"].as_str().unwrap().starts_with(word);
+            log.as_array().unwrap().iter().position(is)
+        };
+        at("revoke group:engineering").zip(at("grant group:product"))
+    });
+    assert!(revoked < granted, "old privileges are gone before the new ones come");
 
     demo.write("people/engineering/broken.yaml", "kind: Person\nid: p-3001\nname: [\n");
     demo.edit("people/engineering/nokafor.yaml", "start: 2026-11-01", "start: 2026-11-01\nstatus: departed");
@@ -49,7 +56,11 @@ fn a_joiner_gets_birthright_access_a_mover_loses_first_and_a_leaver_is_disabled_
 
     demo.stop();
     let plan = demo.json(&["plan"]);
-    let waiting = plan["operations"].as_array().unwrap().iter().all(|operation| operation["decision"]["decision"] != "proceed");
+    let waiting = plan["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .all(|operation| operation["decision"]["decision"] != "proceed");
     assert!(waiting, "nothing is left to do: {plan:#}");
 }
 
@@ -69,7 +80,13 @@ fn what_is_changed_by_hand_is_repaired_and_what_is_disabled_by_hand_stays_so() {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": [{ "op": "replace", "path": "active", "value": false }],
     });
-    demo.scim("tickets", "PATCH", &format!("/Users/{}", disabled["id"].as_str().unwrap()), &[], Some(disable));
+    demo.scim(
+        "tickets",
+        "PATCH",
+        &format!("/Users/{}", disabled["id"].as_str().unwrap()),
+        &[],
+        Some(disable),
+    );
     assert!(demo.groups("forge", "trivera").contains(&"platform".to_owned()));
 
     demo.wait("the membership is taken away at the next read", NEXT_READ, || {
@@ -100,6 +117,11 @@ fn a_second_run_plans_nothing() {
     assert!(plan["unread"].as_array().unwrap().is_empty(), "{plan:#}");
     let exit = demo.provost(&["plan", "--detailed-exitcode"]);
     assert_eq!(exit.status.code(), Some(0));
-    crate::demo::assert_success(&demo.provost(&["quickstart", "--once", "--dir", demo.dir().to_str().unwrap()]));
+    crate::demo::assert_success(&demo.provost(&[
+        "quickstart",
+        "--once",
+        "--dir",
+        demo.dir().to_str().unwrap(),
+    ]));
     assert_eq!(before, demo.git(&["rev-list", "--count", "provost/audit"]), "and it records nothing");
 }

@@ -33,10 +33,24 @@ fn a_plan_of_another_commit_shows_changes_and_changes_nothing() {
     demo.commit("a proposal");
     let repository = demo.repository();
     let repository = repository.to_str().unwrap();
-    let output = demo.provost(&["plan", "--repo", repository, "--commit", "proposal", "--detailed-exitcode", "--output", "json"]);
+    let output = demo.provost(&[
+        "plan",
+        "--repo",
+        repository,
+        "--commit",
+        "proposal",
+        "--detailed-exitcode",
+        "--output",
+        "json",
+    ]);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let created = plan["operations"].as_array().unwrap().iter().find(|operation| operation["verb"] == "create").unwrap();
+    let created = plan["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|operation| operation["verb"] == "create")
+        .unwrap();
     assert_eq!(created["identity"], "p-2001");
     assert_eq!(created["decision"]["decision"], "proceed");
     assert_eq!(created["digest"].as_str().unwrap().len(), 64);
@@ -56,11 +70,19 @@ fn check_finds_no_problem_in_the_example_and_every_problem_of_a_broken_one() {
     let output = demo.provost(&["check", repository, "--output", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let problems: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let of = |file: &str| problems.as_array().unwrap().iter().find(|problem| problem["file"] == file).cloned().unwrap();
+    let of = |file: &str| {
+        problems.as_array().unwrap().iter().find(|problem| problem["file"] == file).cloned().unwrap()
+    };
     let unknown = of("people/engineering/trivera.yaml");
-    assert!(unknown["line"].as_u64().unwrap() > 1 && unknown["hint"].to_string().contains("department"), "{unknown:#}");
+    assert!(
+        unknown["line"].as_u64().unwrap() > 1 && unknown["hint"].to_string().contains("department"),
+        "{unknown:#}"
+    );
     let dangling = of("roles/engineer.yaml");
-    assert!(dangling["message"].to_string().contains("p-9999") && dangling["line"].as_u64().unwrap() > 1, "{dangling:#}");
+    assert!(
+        dangling["message"].to_string().contains("p-9999") && dangling["line"].as_u64().unwrap() > 1,
+        "{dangling:#}"
+    );
     let text = demo.provost(&["check", repository]);
     assert!(String::from_utf8(text.stderr).unwrap().contains("departmnt"));
 }

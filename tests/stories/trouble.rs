@@ -8,7 +8,8 @@ fn a_target_that_is_down_or_refuses_the_credential_stops_no_other_and_loses_noth
     // The forge's directory gets another token than the connector shows; the tickets' listens no more.
     let settings = demo.dir().join("provost.toml");
     let text = std::fs::read_to_string(&settings).unwrap();
-    let listen = text.lines().skip_while(|line| !line.contains("directories/tickets")).nth(1).unwrap().to_owned();
+    let listen =
+        text.lines().skip_while(|line| !line.contains("directories/tickets")).nth(1).unwrap().to_owned();
     let token = "token = \"forge-token\"";
     let text = text.replace(token, "token = \"other-token\"").replace(&listen, "listen = \"127.0.0.1:0\"");
     std::fs::write(demo.dir().join("secrets/other"), "another").unwrap();
@@ -26,7 +27,8 @@ fn a_target_that_is_down_or_refuses_the_credential_stops_no_other_and_loses_noth
     demo.adopt_daemon(daemon);
     demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
     let status = demo.wait("both are named", SOON, || {
-        let status: serde_json::Value = serde_json::from_slice(&demo.provost(&["status", "--output", "json"]).stdout).ok()?;
+        let status: serde_json::Value =
+            serde_json::from_slice(&demo.provost(&["status", "--output", "json"]).stdout).ok()?;
         let health = |target: &str| {
             let all = status["targets"].as_array()?;
             let found = all.iter().find(|one| one["target"] == target)?;
