@@ -32,12 +32,8 @@ impl Apply for Writer {
                     .await
             }
             Operation::Rename { account, to } => rename(server, account, to).await,
-            Operation::Enable { account } => {
-                change(server, account, vec![Edit::active(true)], "is not enabled").await
-            }
-            Operation::Disable { account } => {
-                change(server, account, vec![Edit::active(false)], "is not disabled").await
-            }
+            Operation::Enable { account } => change(server, account, vec![Edit::active(true)]).await,
+            Operation::Disable { account } => change(server, account, vec![Edit::active(false)]).await,
             Operation::Delete { account } => delete(server, account).await,
             Operation::Grant { account, entitlement } => members::grant(server, account, entitlement).await,
             Operation::Revoke { account, entitlement } => members::revoke(server, account, entitlement).await,
@@ -208,14 +204,14 @@ async fn rename(server: &Server, account: &AccountRef, to: &str) -> Result<Recei
     if !text(&before, "userName").is_some_and(same) && held::is_taken(server, to).await? {
         return Err(Error::new(ErrorKind::AlreadyExists, format!("The username {to:?} is taken.")));
     }
-    change(server, account, vec![Edit::username(to)], "does not take the new username").await
+    change(server, account, vec![Edit::username(to)]).await
 }
 
 /// Changes a user until it reads as wanted.
 ///
 /// What a server takes and does not keep is an invalid value where it is an attribute: servers drop what they have no
 /// place for. A name or a state that is not kept is a server that cannot be trusted.
-async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>, lie: &str) -> Result<Receipt> {
+async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>) -> Result<Receipt> {
     let before = self::account(server, account).await?;
     let found = server.found().await?;
     if edits.iter().all(|edit| edit.holds(&before)) {
@@ -251,7 +247,9 @@ async fn change(server: &Server, account: &AccountRef, edits: Vec<Edit>, lie: &s
     let own = [Path::Plain("active"), Path::Plain("userName")];
     let trusted = edits.iter().all(|edit| !own.contains(&edit.path));
     let kind = if trusted { ErrorKind::InvalidValue } else { ErrorKind::InvalidResponse };
-    Err(tries.failed(kind, format!("the account {} {lie}", account.username)))
+    let lost: Vec<&str> =
+        edits.iter().filter(|edit| !edit.is_kept(&now)).filter_map(|edit| edit.path.names().last()).collect();
+    Err(tries.failed(kind, format!("the account {} does not keep {}", account.username, lost.join(", "))))
 }
 
 async fn write(server: &Server, user: &Value, id: &Anchor, edits: &[Edit], way: Way) -> Result<Outcome> {

@@ -164,10 +164,12 @@ fn attribute(wanted: &Field, schemas: &[Value], types: &[Value]) -> Option<Attri
         return (user.is_none() || !extension).then_some(attribute);
     };
     let mut within = schema;
+    attribute.required = true;
     for name in wanted.path.names() {
         within = list(within, if std::ptr::eq(within, schema) { "attributes" } else { "subAttributes" })?
             .iter()
             .find(|found| text(found, "name").is_some_and(|found| found.eq_ignore_ascii_case(name)))?;
+        attribute.required &= truth(within, "required") == Some(true);
         attribute.read_only |= text(within, "mutability").as_deref() == Some("readOnly");
         if list(within, "subAttributes").is_none_or(<[Value]>::is_empty) {
             break;
