@@ -28,8 +28,7 @@ impl Apply for Writer {
             Operation::Create(new) => create(server, new).await,
             Operation::Update { account, changes } => {
                 let edits = changes.iter().map(|(name, value)| map::edit(name, value.as_ref()));
-                change(server, account, edits.collect::<Result<_>>()?, "does not keep the new attributes")
-                    .await
+                change(server, account, edits.collect::<Result<_>>()?).await
             }
             Operation::Rename { account, to } => rename(server, account, to).await,
             Operation::Enable { account } => change(server, account, vec![Edit::active(true)]).await,
