@@ -1,11 +1,11 @@
 //! The independent checker of a plan: it knows the rules that every plan keeps and nothing of how one is made, so that
 //! a mistake of the planner is found before the first write. What it finds fault with, the gate refuses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use provost_sdk::{AccountRef, Operation, Verb};
+use provost_sdk::{AccountRef, Operation, Risk, Verb};
 
 use crate::Sym;
 use crate::document::Authority;
@@ -14,7 +14,7 @@ use crate::guard::ACCOUNTS;
 use crate::observed::{Link, key};
 use crate::pattern;
 use crate::plan::{Plan, Planned, TargetView, UNBORN, World, age_limit};
-use crate::set::Spec;
+use crate::set::{Key, Spec};
 
 /// A rule that an operation breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,9 @@ pub struct Finding {
 /// Checks a whole plan.
 pub fn lint(plan: &Plan, world: &World<'_>) -> Vec<Finding> {
     let mut findings = Findings::default();
-    let mut digests = BTreeSet::new();
+    let mut digests = FxHashSet::default();
     let mut groups: FxHashMap<(Sym, Sym), Vec<usize>> = FxHashMap::default();
+    let mut risks = Risks::default();
     for (place, planned) in plan.operations.iter().enumerate() {
         if let Some(identity) = planned.identity {
             groups.entry((identity, planned.target)).or_default().push(place);
@@ -42,7 +43,7 @@ pub fn lint(plan: &Plan, world: &World<'_>) -> Vec<Finding> {
         });
         match world.targets.get(&planned.target) {
             None => findings.add(place, "target", "Its target is not in force.".to_owned()),
-            Some(view) => of_target(place, planned, view, world, &mut findings),
+            Some(view) => of_target(place, planned, view, world, &mut risks, &mut findings),
         }
     }
     for places in groups.values() {
@@ -52,6 +53,9 @@ pub fn lint(plan: &Plan, world: &World<'_>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.place, finding.rule));
     findings
 }
+
+/// Asked once for all who are given the same.
+type Risks = FxHashMap<Power, Risk>;
 
 #[derive(Default)]
 struct Findings(Vec<Finding>);
@@ -95,6 +99,7 @@ fn of_target(
     planned: &Planned,
     view: &TargetView<'_>,
     world: &World<'_>,
+    risks: &mut Risks,
     findings: &mut Findings,
 ) {
     let operation = &planned.operation;
@@ -116,7 +121,7 @@ fn of_target(
     }
     if let (Some(spec), Operation::Grant { .. }) = (planned.grants, operation) {
         let power = Power { target: planned.target, profile: planned.profile, entitlement: Some(spec) };
-        let risk = world.desired.risk(power);
+        let risk = *risks.entry(power).or_insert_with(|| world.desired.risk(power));
         findings.check(planned.tier >= risk, place, "tier", || "Its tier is below its risk.".to_owned());
     }
 }
@@ -193,20 +198,20 @@ pub struct LastAdmin {
 /// Which privileged entitlements would lose their last holder. One that was ever seen with nobody holding it is no last
 /// way into the target: privileged access is absent until it is given for a time, and an addition by hand to it goes.
 pub fn last_admins(plan: &Plan, world: &World<'_>) -> Vec<LastAdmin> {
-    let mut changes: BTreeMap<(Sym, crate::set::Key), Change> = BTreeMap::new();
+    let mut changes: FxHashMap<(Sym, Key), Change> = FxHashMap::default();
     for (place, planned) in plan.operations.iter().enumerate() {
         if let Some(view) = world.targets.get(&planned.target) {
             of_holders(place, planned, view, &mut changes);
         }
     }
-    let privileged = |target: Sym, key: crate::set::Key, view: &TargetView<'_>| {
+    let privileged = |target: Sym, key: Key, view: &TargetView<'_>| {
         let names = view.observed.names();
         let administrative = names.get(key.kind, key.anchor).is_some_and(|named| named.administrative);
         let profile = Sym::new(crate::evidence::MAIN);
         administrative
             || names.borne(key.kind, key.anchor).any(|name| {
                 let entitlement = Some(Spec { kind: key.kind, name, role: key.role });
-                world.desired.risk(Power { target, profile, entitlement }) == provost_sdk::Risk::Privileged
+                world.desired.risk(Power { target, profile, entitlement }) == Risk::Privileged
             })
     };
     let mut found = Vec::new();
@@ -221,14 +226,15 @@ pub fn last_admins(plan: &Plan, world: &World<'_>) -> Vec<LastAdmin> {
             found.push(LastAdmin { target, entitlement: view.observed.names().spec(key), holders, places });
         }
     }
+    found.sort_unstable_by_key(|last| (last.target, last.entitlement));
     found
 }
 
 #[derive(Default)]
 struct Change {
     /// Accounts that can sign in and hold it, and do not afterwards.
-    lost: BTreeSet<Sym>,
-    gained: BTreeSet<Sym>,
+    lost: FxHashSet<Sym>,
+    gained: FxHashSet<Sym>,
     places: Vec<usize>,
 }
 
@@ -236,13 +242,13 @@ fn of_holders(
     place: usize,
     planned: &Planned,
     view: &TargetView<'_>,
-    changes: &mut BTreeMap<(Sym, crate::set::Key), Change>,
+    changes: &mut FxHashMap<(Sym, Key), Change>,
 ) {
     let target = planned.target;
     let observed = view.observed;
     let enabled =
         |anchor: Sym| observed.account(anchor).filter(|seen| seen.state == provost_sdk::State::Enabled);
-    let mut lose = |anchor: Sym, of: crate::set::Key| {
+    let mut lose = |anchor: Sym, of: Key| {
         if enabled(anchor).is_some_and(|seen| seen.entitlements.contains(of)) {
             let change = changes.entry((target, of)).or_default();
             change.lost.insert(anchor);
@@ -262,7 +268,7 @@ fn of_holders(
         }
         Operation::Replace { entitlement, accounts } => {
             let of = key(&entitlement.key());
-            let after: BTreeSet<Sym> =
+            let after: FxHashSet<Sym> =
                 accounts.iter().map(|account| Sym::new(account.anchor.as_str())).collect();
             for (anchor, _) in observed.accounts().filter(|(anchor, _)| !after.contains(anchor)) {
                 lose(anchor, of);

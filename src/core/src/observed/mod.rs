@@ -12,7 +12,7 @@ mod receipt;
 mod record;
 mod usernames;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rustc_hash::FxHashMap;
@@ -39,7 +39,10 @@ pub struct Observed {
     accounts: FxHashMap<Sym, Seen>,
     usernames: Usernames,
     names: Names,
-    links: BTreeMap<(Sym, Sym), Link>,
+    /// By identity and profile.
+    links: FxHashMap<(Sym, Sym), Link>,
+    /// Every profile in which there was ever a link: a handful.
+    profiles: BTreeSet<Sym>,
     /// (identity, profile) by anchor.
     linked: FxHashMap<Sym, (Sym, Sym)>,
     /// When provost itself last changed or looked up an account: what a read says of it counts only when the read
@@ -156,15 +159,14 @@ impl Observed {
         self.links.get(&(identity, profile))
     }
 
-    /// The links of an identity, by profile.
+    /// The links of an identity, by profile, in order.
     pub fn links_of(&self, identity: Sym) -> impl Iterator<Item = (Sym, &Link)> {
-        self.links
-            .range((identity, Sym::new(""))..)
-            .take_while(move |((of, _), _)| *of == identity)
-            .map(|((_, profile), link)| (*profile, link))
+        self.profiles
+            .iter()
+            .filter_map(move |profile| Some((*profile, self.links.get(&(identity, *profile))?)))
     }
 
-    /// Every link with its identity and profile, in the order of their text.
+    /// Every link with its identity and profile, in no order that means anything.
     pub fn links(&self) -> impl ExactSizeIterator<Item = (Sym, Sym, &Link)> {
         self.links.iter().map(|((identity, profile), link)| (*identity, *profile, link))
     }
@@ -256,6 +258,7 @@ impl Observed {
 
     fn set_link(&mut self, identity: Sym, profile: Sym, link: Link) {
         let anchor = link.anchor;
+        self.profiles.insert(profile);
         if let Some(before) = self.links.insert((identity, profile), link) {
             self.linked.remove(&before.anchor);
         }

@@ -248,19 +248,19 @@ fn comes_before(first: &Draft, second: &Draft) -> bool {
 
 fn sort(drafts: &mut [Draft], depths: &BTreeMap<Sym, usize>) {
     promote(drafts);
+    // What is alike in all of this is of one account, and was found in an order that is always the same.
     drafts.sort_by_cached_key(|draft| {
+        let text = |text: &str| Sym::new(text).as_str();
         let entitlement = draft.operation.entitlement();
         (
-            draft.queue,
-            depths.get(&draft.target).copied().unwrap_or(0),
+            (draft.queue, depths.get(&draft.target).copied().unwrap_or(0)),
             Reverse(draft.identity.is_some()),
-            draft.identity,
-            draft.target,
-            draft.profile,
-            rank(draft.operation.verb()),
-            entitlement.map(|of| (of.kind.clone(), of.name.clone(), of.role.clone(), of.anchor.clone())),
-            draft.operation.account().cloned(),
-            serde_json::to_string(&draft.operation).unwrap_or_default(),
+            draft.identity.map(Sym::as_str),
+            (draft.target.as_str(), draft.profile.as_str(), rank(draft.operation.verb())),
+            entitlement.map(|of| {
+                (text(&of.kind), text(&of.name), of.role.as_deref().map(text), text(of.anchor.as_str()))
+            }),
+            draft.operation.account().map(|account| text(account.anchor.as_str())),
         )
     });
 }
