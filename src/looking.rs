@@ -30,7 +30,7 @@ pub async fn read_all(view: &mut View, settings: &Arc<Settings>) -> Vec<(String,
         let settings = Arc::clone(settings);
         reads.spawn(async move {
             let opened = registry::resolve(&target, &settings).map_err(|error| error.to_string());
-            let reading = async { Ok(read(&*open(opened)?).await.map_err(|error| error.to_string())?) };
+            let reading = async { read(&*open(opened)?).await.map_err(|error| error.to_string()) };
             let result = tokio::time::timeout(PATIENCE, reading).await;
             (
                 target.id,

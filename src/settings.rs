@@ -329,7 +329,6 @@ fn a_minute() -> Length {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
     use provost_sdk::ExposeSecret;
 
     use super::*;

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     block_on(async {
         let served = embedded::bind(&server).await?;
         anstream::println!("Serving {} on http://{}/scim/v2", args.data.display(), served.address);
-        Ok::<_, embedded::EmbeddedError>(served.run(crate::daemon::stopped()).await?)
+        served.run(crate::daemon::stopped()).await
     })??;
     Ok(ExitCode::SUCCESS)
 }

@@ -121,6 +121,6 @@ fn holders(view: &View, target: Sym, spec: Option<Spec>) -> Vec<Holder> {
             });
         }
     }
-    holders.sort_by(|left, right| (left.identity, left.account).cmp(&(right.identity, right.account)));
+    holders.sort_by_key(|holder| (holder.identity, holder.account));
     holders
 }
