@@ -62,6 +62,8 @@ pub(crate) struct Learned {
     pub add: Option<crate::members::Add>,
     /// The way of removing a member that worked.
     pub remove: Option<crate::members::Remove>,
+    /// Removing one member by its value was seen to remove all.
+    pub values_empty: bool,
     /// Resources seen in the last lists that were not empty, by path: witnesses against an empty one.
     pub witnesses: BTreeMap<String, String>,
 }

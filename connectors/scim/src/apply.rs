@@ -87,9 +87,9 @@ impl Tries {
         }
     }
 
-    /// Whether the server refused a way of saying it.
-    pub(crate) fn was_refused(&self) -> bool {
-        self.refused.is_some()
+    /// Whether the server said that it does not have a way at all.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.refused.as_ref().is_some_and(|error| error.kind == ErrorKind::Unsupported)
     }
 
     /// No way worked. What the server only refused is its own reason; what it called a success and did not do is the

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::api::{Outcome, Server, at};
 use crate::apply::{Tries, account};
 use crate::held::{fetch_group, is_member, no_group, with_groups};
-use crate::resource::{Kind, field, list, references, refers, text};
+use crate::resource::{Kind, Reference, field, list, references, refers, text};
 
 /// The ways of adding a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(crate) async fn grant(server: &Server, user: &AccountRef, group: &Entitlemen
         if patches { &[Add::Path, Add::NoPath, Add::Whole] } else { &[Add::Whole, Add::Path, Add::NoPath] };
     let mut tries = Tries::default();
     for way in first(server.learned().add, usual) {
-        let unpatched = !patches || tries.was_refused();
+        let unpatched = !patches || tries.is_unsupported();
         if !tries.worth_a_look(add(server, &user.anchor, &group.anchor, way, unpatched).await)? {
             continue;
         }
@@ -95,7 +95,11 @@ async fn add(server: &Server, user: &Anchor, group: &Anchor, way: Add, unpatched
     match way {
         Add::Path => patch(server, group, json!({ "op": "add", "path": "members", "value": [member] })).await,
         Add::NoPath => patch(server, group, json!({ "op": "add", "value": { "members": [member] } })).await,
-        Add::Whole => rewrite(server, group, unpatched, |members| members.push(member)).await,
+        Add::Whole => {
+            // Servers without PATCH are simple ones: a group that shows no members has none.
+            let may_be_empty = unpatched || server.learned().members_shown;
+            rewrite(server, group, may_be_empty, |members| members.push(member)).await
+        }
     }
 }
 
@@ -118,16 +122,16 @@ async fn patch(server: &Server, group: &Anchor, operation: Value) -> Result<Outc
     server.patch(&path(server, group).await?, vec![operation]).await
 }
 
-/// Reads a group, edits its members and writes it back whole. Where the server shows no members that may remove all that
-/// it hides, so it is not done; but where nothing can be patched, a group that shows none has none.
+/// Reads a group, edits its members and writes it back whole. A group that shows no members may hide some, which that
+/// would remove: then it is not done, unless the caller knows that such a group is empty.
 async fn rewrite(
     server: &Server,
     group: &Anchor,
-    unpatched: bool,
+    may_be_empty: bool,
     edit: impl FnOnce(&mut Vec<Value>),
 ) -> Result<Outcome> {
     let mut found = fetch_group(server, group.as_str()).await?.ok_or_else(|| no_group(group.as_str()))?;
-    if !unpatched && field(&found, "members").is_none() && !server.learned().members_shown {
+    if field(&found, "members").is_none() && !may_be_empty {
         return Err(hidden(group));
     }
     let mut members = list(&found, "members").unwrap_or_default().to_vec();
@@ -147,8 +151,13 @@ async fn by_values(server: &Server, user: &Anchor, group: &Anchor) -> Result<Out
         Ok::<_, Error>(references(&found, "members").unwrap_or_default())
     };
     let before = read().await?;
-    if !server.learned().members_shown {
+    let learned = server.learned();
+    if !learned.members_shown {
         return Err(hidden(group));
+    }
+    if learned.values_empty && before.len() > 1 {
+        let text = format!("The server can take nobody out of the group {group} but everybody at once.");
+        return Err(Error::new(ErrorKind::Unsupported, text));
     }
     let operation = json!({ "op": "remove", "path": "members", "value": [{ "value": user.as_str() }] });
     let outcome = patch(server, group, operation).await?;
@@ -162,11 +171,13 @@ async fn by_values(server: &Server, user: &Anchor, group: &Anchor) -> Result<Out
         })
         .collect();
     if !lost.is_empty() {
+        server.learn(|learned| learned.values_empty = true);
         tracing::warn!(%group, members = lost.len(), "the server removed other members too; putting them back");
         let operation = json!({ "op": "add", "path": "members", "value": lost });
         patch(server, group, operation).await.and_then(Outcome::done).map_err(Error::in_doubt)?;
         let restored = read().await.map_err(Error::in_doubt)?;
-        if before.iter().any(|member| member.id != user.as_str() && !restored.contains(member)) {
+        let back = |member: &Reference| restored.iter().any(|other| other.id == member.id);
+        if before.iter().any(|member| member.id != user.as_str() && !back(member)) {
             let text = format!("The server emptied the group {group} when one member was removed from it.");
             return Err(Error::new(ErrorKind::InvalidResponse, text).in_doubt());
         }

@@ -211,6 +211,10 @@ impl Reading<'_> {
             let index: &[(&str, &str)] = if ends.is_some() { &[("startIndex", &start)] } else { &[] };
             let page = match self.ask(index).await? {
                 Ok(page) => page,
+                // It may be the sorting or the size that it does not take.
+                Err(refusal) if self.style.sorted || self.style.size.is_some() => {
+                    return Err(Stop::Unsteady(refusal.error.message));
+                }
                 Err(refusal) => return Err(Stop::Failed(refusal.error)),
             };
             let says = if self.style.ignore_total { None } else { page.total };

@@ -64,6 +64,19 @@ async fn a_group_whose_members_are_hidden_is_never_written_whole() {
 }
 
 #[tokio::test]
+async fn a_way_that_empties_the_group_is_taken_once_and_made_good() {
+    let quirks = Quirks { remove: Remove::Lies, no_put: true, values_wipe: true, ..Quirks::default() };
+    let stand = Stand::new(quirks).await;
+    let users: Vec<String> = ["ada", "bea", "cyd"].iter().map(|name| stand.fake.user(name)).collect();
+    let ids: Vec<&str> = users.iter().map(String::as_str).collect();
+    let group = stand.fake.group("engineers", &ids);
+    assert!(stand.revoke(&users[0], &group).await.unwrap().changed);
+    assert_eq!(stand.fake.members(&group), users[1..]);
+    assert!(stand.revoke(&users[1], &group).await.is_err());
+    assert_eq!(stand.fake.members(&group), users[1..]);
+}
+
+#[tokio::test]
 async fn a_server_that_does_nothing_at_all_is_found_out() {
     let stand = Stand::new(Quirks { lies: usize::MAX, ..Quirks::default() }).await;
     let ada = stand.fake.user("ada");
