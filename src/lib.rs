@@ -19,6 +19,7 @@ pub mod looking;
 pub mod observe;
 pub mod recorder;
 pub mod registry;
+pub mod scenario;
 pub mod settings;
 pub mod snapshot;
 pub mod telemetry;

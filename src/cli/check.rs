@@ -8,7 +8,7 @@ use owo_colors::OwoColorize;
 use provost_core::document::{Problem, Severity};
 use provost_core::snapshot::Change;
 
-use super::{CliError, Config, Output, output};
+use super::{CliError, Output, output};
 use crate::text::{safe, safe_block};
 use crate::{check, git, snapshot};
 
@@ -23,6 +23,16 @@ use crate::{check, git, snapshot};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    documents: Documents,
+    /// The form of the result
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Where documents are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Documents {
     /// The folder [default: here]
     #[arg(conflicts_with_all = ["repo", "commit"])]
     path: Option<PathBuf>,
@@ -32,13 +42,10 @@ pub(crate) struct Args {
     /// The commit of the repository [default: HEAD]
     #[arg(long, requires = "repo")]
     commit: Option<String>,
-    /// The form of the result
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
 }
 
-pub(crate) fn run(args: &Args, _config: &Config) -> Result<ExitCode, CliError> {
-    let (changes, texts) = read(args)?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
+    let (changes, texts) = read(&args.documents)?;
     let documents = changes.len();
     let problems = check::problems(changes, |path| texts.read(path));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
@@ -51,7 +58,7 @@ pub(crate) fn run(args: &Args, _config: &Config) -> Result<ExitCode, CliError> {
 }
 
 /// Where the text of a file comes from.
-enum Texts {
+pub(super) enum Texts {
     Folder(PathBuf),
     Commit { repository: git2::Repository, commit: git2::Oid },
 }
@@ -70,7 +77,7 @@ impl Texts {
     }
 }
 
-fn read(args: &Args) -> Result<(Vec<Change>, Texts), CliError> {
+pub(super) fn read(args: &Documents) -> Result<(Vec<Change>, Texts), CliError> {
     if let Some(repo) = &args.repo {
         let url = repo.to_string_lossy();
         if !repo.exists() {

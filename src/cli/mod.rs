@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod audit;
 mod check;
 mod connector;
 mod directory;
@@ -11,11 +12,13 @@ mod history;
 mod init;
 mod output;
 mod plan;
+mod progress;
 mod quickstart;
 mod run;
 mod schema;
 mod status;
 mod suspend;
+mod test;
 mod trust;
 mod who;
 mod why;
@@ -65,6 +68,8 @@ enum Verb {
     Why(why::Args),
     Who(who::Args),
     History(history::Args),
+    Audit(audit::Args),
+    Test(test::Args),
     Schema(schema::Args),
     Connector(connector::Args),
     Directory(directory::Args),
@@ -91,7 +96,7 @@ fn run_verb(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.verb {
         Verb::Init(args) => init::run(&args),
         Verb::Quickstart(args) => quickstart::run(&args),
-        Verb::Check(args) => check::run(&args, &config),
+        Verb::Check(args) => check::run(&args),
         Verb::Plan(args) => plan::run(&args, &config),
         Verb::Apply(args) => apply::run(&args, &config),
         Verb::Run(args) => run::run(&args, &config),
@@ -101,6 +106,8 @@ fn run_verb(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Why(args) => why::run(&args, &config),
         Verb::Who(args) => who::run(&args, &config),
         Verb::History(args) => history::run(&args, &config),
+        Verb::Audit(args) => audit::run(&args, &config),
+        Verb::Test(args) => test::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Connector(args) => connector::run(&args),
         Verb::Directory(args) => directory::run(&args),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use super::{CliError, Config, Output, block_on, output};
+use super::{CliError, Config, Output, block_on, output, progress};
 use crate::engine::View;
 use crate::settings::{Overrides, Settings};
 use crate::text::safe;
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let overrides = Overrides { repository: args.repo.clone(), ..Overrides::default() };
     let settings = config.load_for(args.repo.as_deref(), &overrides)?;
-    let found = compute_at(&settings, args.commit.as_deref())?;
+    let found = progress::during("reading the targets", || compute_at(&settings, args.commit.as_deref()))?;
     match args.output {
         Output::Json => output::json(&found)?,
         Output::Markdown => print_markdown(&found),

@@ -41,3 +41,15 @@ fn a_second_daemon_on_the_same_state_refuses_to_start() {
     assert_eq!(second.status.code(), Some(1));
     assert!(!second.stderr.is_empty());
 }
+
+#[test]
+fn the_log_verifies_and_a_pin_that_is_not_in_it_is_found() {
+    let demo = Demo::once();
+    let report = demo.json(&["audit", "verify", "--objects"]);
+    assert!(report["findings"].as_array().unwrap().is_empty(), "{report:#}");
+    assert!(report["records"].as_u64().unwrap() > 50);
+    assert_eq!(report["open"], 0);
+    let pin = demo.git(&["rev-parse", "main"]);
+    let output = demo.provost(&["audit", "verify", "--pin", pin.trim()]);
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -98,3 +98,38 @@ fn schemas_completions_and_man_pages_are_generated() {
     crate::demo::assert_success(&demo.provost(&["man", man.to_str().unwrap()]));
     assert!(man.join("provost-plan.1").exists());
 }
+
+#[test]
+fn the_examples_own_scenarios_hold_and_a_wrong_one_fails() {
+    let demo = Demo::once();
+    let repository = demo.repository();
+    let repository = repository.to_str().unwrap();
+    crate::demo::assert_success(&demo.provost(&["test", repository]));
+    let wrong = "kind: Scenario
+id: wrong
+at: 2026-11-23
+expect: [{identity: p-0025, has: [{target: production, group: admins}]}]
+";
+    demo.write("scenarios/wrong.yaml", wrong);
+    let output = demo.provost(&["test", repository]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("FAILED wrong") && text.contains("p-0025 is to have"), "{text}");
+}
+
+#[test]
+fn the_page_of_commands_names_every_verb() {
+    let demo = Demo::once();
+    let help = String::from_utf8(demo.provost(&["--help"]).stdout).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/COMMANDS.md")).unwrap();
+    let verbs =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(verbs.len() > 15, "{verbs:?}");
+    for verb in verbs.iter().filter(|verb| **verb != "help") {
+        assert!(page.contains(&format!("`{verb}")), "docs/COMMANDS.md does not name {verb}");
+    }
+}
