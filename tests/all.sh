@@ -23,7 +23,7 @@ step "format"
 cargo fmt --all -- --check
 
 step "dependencies: bans, licences, sources"
-PATH="$TOOLS/bin:$PATH" cargo deny --offline --log-level error check bans licenses sources
+PATH="$TOOLS/bin:$PATH" cargo deny --locked --log-level error check bans licenses sources
 step "dependencies: advisories (where the database can be reached)"
 PATH="$TOOLS/bin:$PATH" timeout 60 cargo deny --log-level error check advisories 2>/dev/null ||
   echo "advisories were not checked: the database cannot be reached, or one applies (run cargo deny check advisories)"
