@@ -139,7 +139,7 @@ fn line(chapter: &ChapterReport) -> String {
     let (word, why) = match &chapter.verdict {
         Verdict::Passed => ("passed", String::new()),
         Verdict::Failed { message } => ("FAILED", format!(": {message}")),
-        Verdict::NotApplicable { missing } => ("n/a", format!(": no {missing}")),
+        Verdict::NotApplicable { missing } => ("n/a", format!(" (missing: {missing})")),
     };
     format!("{word:7} {:24} {:6.1} s  {}{why}", chapter.chapter, chapter.seconds, chapter.about)
 }
