@@ -14,6 +14,8 @@ pub struct Target<'a> {
     pub username: Sym,
     /// Attributes that are kept equal.
     pub enforced: &'a [Field],
+    /// Attributes that are kept without a value.
+    pub cleared: &'a [Sym],
     /// What it is to hold.
     pub entitlements: Set<Key>,
 }
@@ -42,6 +44,11 @@ pub enum Difference {
     Attribute {
         /// What it is to be.
         to: Field,
+    },
+    /// An attribute has a value, and should have none.
+    Cleared {
+        /// Which.
+        name: Sym,
     },
     /// It lacks an entitlement.
     Lacks {
@@ -94,7 +101,7 @@ pub fn diff(
         (None, State::Enabled) => differences.push(Difference::Open),
         (Some(_), State::Enabled) | (None, State::Disabled) => {}
     }
-    if let Some(Target { username: to, enforced, entitlements: _ }) = wanted {
+    if let Some(Target { username: to, enforced, cleared, entitlements: _ }) = wanted {
         if *username != to && !capabilities.usernames.same(username.as_str(), to.as_str()) {
             differences.push(Difference::Username { to });
         }
@@ -104,6 +111,8 @@ pub fn diff(
                 differences.push(Difference::Attribute { to: *field });
             }
         }
+        let left = cleared.iter().filter(|name| account.attribute(**name).is_some());
+        differences.extend(left.map(|name| Difference::Cleared { name: *name }));
     }
     let to = wanted.map(|wanted| wanted.entitlements).unwrap_or_default();
     if *entitlements == to && (*ours == to) {
@@ -175,7 +184,8 @@ mod tests {
     #[test]
     fn what_the_target_takes_for_equal_is_no_difference() {
         let email = [Field::new("email".into(), &"Ada@Example.com".into())];
-        let wanted = Target { username: "Ada".into(), enforced: &email, entitlements: Set::empty() };
+        let wanted =
+            Target { username: "Ada".into(), enforced: &email, cleared: &[], entitlements: Set::empty() };
         let link = Link::new("1".into(), Origin::Created);
         let account = seen("ada", "ada@example.com");
         let of = |comparison| diff(Some(wanted), Some(&link), Some(&account), &capabilities(comparison));
@@ -194,7 +204,7 @@ mod tests {
         let account =
             Seen { entitlements: Set::new([key("old"), key("hand"), key("found")]), ..seen("ada", "") };
         let entitlements = Set::new([key("lost"), key("new"), key("found")]);
-        let wanted = Target { username: "ada".into(), enforced: &[], entitlements };
+        let wanted = Target { username: "ada".into(), enforced: &[], cleared: &[], entitlements };
         let found = diff(Some(wanted), Some(&link), Some(&account), &Capabilities::default());
         for expected in [
             Difference::Lacks { key: key("lost"), lost: true },
@@ -206,5 +216,19 @@ mod tests {
             assert!(found.contains(&expected), "{expected:?} in {found:?}");
         }
         assert_eq!(found.len(), 5);
+    }
+
+    #[test]
+    fn an_attribute_without_a_value_is_cleared_once() {
+        let capabilities = capabilities(Comparison::Exact);
+        let link = Link::new("1".into(), Origin::Created);
+        let cleared = [Sym::new("email")];
+        let wanted =
+            Target { username: "ada".into(), enforced: &[], cleared: &cleared, entitlements: Set::empty() };
+        let has = seen("ada", "ada@example.com");
+        let differences = diff(Some(wanted), Some(&link), Some(&has), &capabilities);
+        assert_eq!(differences, [Difference::Cleared { name: "email".into() }]);
+        let has = Seen { attributes: Set::empty(), ..has };
+        assert!(diff(Some(wanted), Some(&link), Some(&has), &capabilities).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! How an account looks: its username and attributes, from the templates of its profile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provost_sdk::Value;
 use rustc_hash::FxHashMap;
@@ -20,6 +20,8 @@ pub struct Login {
     /// Attributes other than the username, and whether each is kept equal (else it is only written when the account
     /// is made).
     pub attributes: BTreeMap<Sym, (Value, bool)>,
+    /// Attributes that are kept equal and have no value now: they are cleared.
+    pub cleared: BTreeSet<Sym>,
     /// The target's own id of an account that is there already, where the identity's document pins one.
     pub anchor: Option<Sym>,
 }
@@ -66,6 +68,7 @@ impl Profiles {
             username: person.username(),
             kind: compiled.and_then(|compiled| compiled.kind),
             attributes: BTreeMap::new(),
+            cleared: BTreeSet::new(),
             anchor: differs.and_then(|account| account.anchor),
         };
         for (attribute, enforced, template) in compiled.into_iter().flat_map(|compiled| &compiled.templates) {
@@ -81,7 +84,13 @@ impl Profiles {
                 Err(error) => return Err(wrong(error)),
             };
             if *attribute != *"username" {
-                login.attributes.extend(value.map(|value| (*attribute, (value, *enforced))));
+                match value {
+                    Some(value) => drop(login.attributes.insert(*attribute, (value, *enforced))),
+                    None if *enforced => {
+                        login.cleared.insert(*attribute);
+                    }
+                    None => {}
+                }
             } else {
                 match value {
                     Some(Value::Text(name)) => login.username = Sym::from(&name),

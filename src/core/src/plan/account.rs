@@ -67,8 +67,13 @@ impl Subject<'_, '_> {
         let entitled = self.site.entitled(specs);
         let kind = place.account.map_or_else(|| self.kind(&login), |account| account.kind);
         let enforced = self.fields(&login, kind, true);
-        let wanted =
-            diff::Target { username: login.username, enforced: &enforced, entitlements: entitled.keys };
+        let cleared = self.clearable(&login, kind);
+        let wanted = diff::Target {
+            username: login.username,
+            enforced: &enforced,
+            cleared: &cleared,
+            entitlements: entitled.keys,
+        };
         let differences = diff(Some(wanted), place.link, place.account, self.site.capabilities);
         self.report_not_here(place, &entitled, drafts);
         self.close(place, Some((&login, kind)), &entitled, &differences, drafts);
@@ -78,7 +83,12 @@ impl Subject<'_, '_> {
     fn entitlements_only(&self, place: Place<'_>, specs: Set<Spec>, drafts: &mut Drafts) {
         let Some(account) = place.account else { return };
         let entitled = self.site.entitled(specs);
-        let wanted = diff::Target { username: account.username, enforced: &[], entitlements: entitled.keys };
+        let wanted = diff::Target {
+            username: account.username,
+            enforced: &[],
+            cleared: &[],
+            entitlements: entitled.keys,
+        };
         let differences = diff(Some(wanted), place.link, place.account, self.site.capabilities);
         self.report_not_here(place, &entitled, drafts);
         self.close(place, None, &entitled, &differences, drafts);
@@ -92,6 +102,7 @@ impl Subject<'_, '_> {
         let wanted = diff::Target {
             username: account.username,
             enforced: &[],
+            cleared: &[],
             entitlements: self.site.entitled(specs).keys,
         };
         for difference in diff(Some(wanted), place.link, place.account, self.site.capabilities) {
@@ -144,7 +155,7 @@ impl Subject<'_, '_> {
         drafts: &mut Drafts,
     ) {
         let mut by_hand = false;
-        let mut changes: Vec<Field> = Vec::new();
+        let mut changes: Vec<(Sym, Option<Value>)> = Vec::new();
         for difference in differences {
             match difference {
                 Difference::Missing { lost } => {
@@ -168,7 +179,8 @@ impl Subject<'_, '_> {
                     self.site.put(draft, drafts);
                 }
                 Difference::Username { to } => self.rename(place, *to, entitled, drafts),
-                Difference::Attribute { to } => changes.push(*to),
+                Difference::Attribute { to } => changes.push((to.name, Some(to.value()))),
+                Difference::Cleared { name } => changes.push((*name, None)),
                 Difference::Lacks { key, lost } if by_hand => {
                     let _lost = lost;
                     let spec = entitled.specs.get(key).copied();
@@ -190,7 +202,7 @@ impl Subject<'_, '_> {
                 Difference::Open => {}
             }
         }
-        self.update(place, &changes, entitled, drafts);
+        self.update(place, changes, entitled, drafts);
         if let (Some(link), Some(_)) = (place.link, place.account) {
             self.credentials(place, link, drafts);
         }
@@ -374,16 +386,22 @@ impl Subject<'_, '_> {
     }
 
     /// Attributes by which control is taken are an operation of their own, so that what is harmless need not wait.
-    fn update(&self, place: Place<'_>, changes: &[Field], entitled: &Entitled, drafts: &mut Drafts) {
+    fn update(
+        &self,
+        place: Place<'_>,
+        changes: Vec<(Sym, Option<Value>)>,
+        entitled: &Entitled,
+        drafts: &mut Drafts,
+    ) {
         let Some(account) = place.account else { return };
-        let (control, harmless): (Vec<Field>, Vec<Field>) =
-            changes.iter().partition(|field| self.site.gives_control(account.kind, field.name));
+        let (control, harmless): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|(name, _)| self.site.gives_control(account.kind, *name));
         for (fields, tier) in [(harmless, Risk::Low), (control, self.power(place, entitled))] {
             if fields.is_empty() {
                 continue;
             }
             let changes: BTreeMap<String, Option<Value>> =
-                fields.iter().map(|field| (field.name.to_string(), Some(field.value()))).collect();
+                fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
             let operation = Operation::Update { account: self.reference(place), changes };
             let draft = Draft { class: Class::Change, ..self.draft(place, operation, tier) };
             self.site.put(draft, drafts);
@@ -466,6 +484,18 @@ impl Subject<'_, '_> {
             })
             .map(|(name, (value, _))| Field::new(*name, value))
             .collect()
+    }
+
+    /// The declared, writable attributes of a login that can be without a value and are to be.
+    fn clearable(&self, login: &Login, kind: Sym) -> Vec<Sym> {
+        let declared = self.site.capabilities.account_kind(kind.as_str());
+        let can = |name: &Sym| {
+            declared.is_some_and(|kind| {
+                let mut known = kind.attributes.iter().filter(|known| *name == *known.name.as_str());
+                known.any(|known| !known.read_only && !known.required)
+            })
+        };
+        login.cleared.iter().copied().filter(can).collect()
     }
 
     fn lacks_required(&self, kind: Sym, fields: &[Field]) -> Option<String> {

@@ -55,7 +55,7 @@ impl Desired for Ought {
     fn login(&self, identity: Sym, _: Sym, _: Sym) -> Result<Login, String> {
         let email = format!("{identity}@example.com").into();
         let attributes = [(Sym::new("email"), (email, true))].into();
-        Ok(Login { username: identity, kind: None, attributes, anchor: None })
+        Ok(Login { username: identity, kind: None, attributes, cleared: [].into(), anchor: None })
     }
     fn credentials(&self, _: Sym) -> &[ServiceCredential] {
         &[]
@@ -155,12 +155,14 @@ pub(super) fn teams(chosen: &BTreeSet<u8>) -> impl Iterator<Item = &'static str>
     chosen.iter().map(|number| TEAMS[usize::from(*number)])
 }
 
+/// Enabled, linked, another username and address, what it holds, and what of it is ours.
+type Account = (bool, bool, bool, BTreeSet<u8>, BTreeSet<u8>);
+
 #[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) lifecycle: Lifecycle,
     pub(super) wanted: Option<BTreeSet<u8>>,
-    /// Enabled, linked, another username and address, what it holds, and what of it is ours.
-    pub(super) account: Option<(bool, bool, bool, BTreeSet<u8>, BTreeSet<u8>)>,
+    pub(super) account: Option<Account>,
 }
 
 pub(super) fn world(people: &[Person]) -> (Ought, System, Observed) {
