@@ -156,13 +156,13 @@ pub(super) fn teams(chosen: &BTreeSet<u8>) -> impl Iterator<Item = &'static str>
 }
 
 /// Enabled, linked, another username and address, what it holds, and what of it is ours.
-type Account = (bool, bool, bool, BTreeSet<u8>, BTreeSet<u8>);
+type Begins = (bool, bool, bool, BTreeSet<u8>, BTreeSet<u8>);
 
 #[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) lifecycle: Lifecycle,
     pub(super) wanted: Option<BTreeSet<u8>>,
-    pub(super) account: Option<Account>,
+    pub(super) account: Option<Begins>,
 }
 
 pub(super) fn world(people: &[Person]) -> (Ought, System, Observed) {
