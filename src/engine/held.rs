@@ -85,7 +85,8 @@ impl Notes {
         for note in self.0.get(&target).into_iter().flat_map(BTreeMap::values) {
             counts.waiting += note.waiting.len();
             counts.refused += note.refused.len();
-            counts.held += note.not_planned.len();
+            // What nothing would be done about anyway, such as somebody else's account, holds nothing up.
+            counts.held += note.not_planned.iter().filter(|one| holds_up(one)).count();
         }
         counts
     }
@@ -93,6 +94,11 @@ impl Notes {
     fn all(&self) -> impl Iterator<Item = &Note> {
         self.0.values().flat_map(BTreeMap::values)
     }
+}
+
+/// Whether something would be done, were it not for this.
+fn holds_up(not_planned: &NotPlanned) -> bool {
+    not_planned.verb.is_some() || matches!(not_planned.why, Why::Candidate { .. })
 }
 
 impl Engine {
@@ -129,7 +135,9 @@ impl Engine {
         let refused = self.notes.all().flat_map(|note| &note.refused).map(|(planned, why)| {
             format!("{}: {} is refused: {why}", planned.target, super::records::summary(planned))
         });
-        let not_planned = self.notes.all().flat_map(|note| &note.not_planned).map(|not_planned| {
+        let mut not_planned: Vec<&NotPlanned> = self.notes.all().flat_map(|note| &note.not_planned).collect();
+        not_planned.sort_by_key(|one| (!holds_up(one), one.target, one.identity));
+        let not_planned = not_planned.into_iter().map(|not_planned| {
             let who = not_planned.identity.map(|identity| identity.to_string());
             let who = who.or_else(|| not_planned.account.as_ref().map(|account| account.username.clone()));
             let what =

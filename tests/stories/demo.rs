@@ -50,9 +50,22 @@ impl Demo {
         });
     }
 
-    /// Takes a daemon that was started in another way.
-    pub fn adopt_daemon(&mut self, daemon: Child) {
+    /// Starts the daemon alone, and waits for nothing.
+    pub fn run(&mut self) {
+        let daemon = Command::new(env!("CARGO_BIN_EXE_provost"))
+            .arg("run")
+            .env("PROVOST_CONFIG", self.dir().join("provost.toml"))
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(self.dir().join("daemon.log")).unwrap())
+            .spawn()
+            .unwrap();
         self.daemon = Some(daemon);
+    }
+
+    /// Sends the daemon a signal.
+    pub fn signal(&self, signal: &str) {
+        let id = self.daemon.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
     /// SIGTERM, and its exit.
@@ -179,11 +192,13 @@ impl Demo {
         query: &[(&str, &str)],
         body: Option<Value>,
     ) -> Option<Value> {
-        let token = std::fs::read_to_string(self.dir().join(format!("secrets/{target}-token"))).unwrap();
         let settings: toml::Table =
             std::fs::read_to_string(self.dir().join("provost.toml")).unwrap().parse().unwrap();
-        let of = |directory: &&toml::Value| directory["token"].as_str() == Some(&format!("{target}-token"));
+        let data = format!("directories/{target}.sqlite");
+        let of = |directory: &&toml::Value| directory["data"].as_str() == Some(&data);
         let directory = settings["directory"].as_array().unwrap().iter().find(of).unwrap();
+        let secret = settings["secrets"][directory["token"].as_str().unwrap()]["file"].as_str().unwrap();
+        let token = std::fs::read_to_string(self.dir().join(secret)).unwrap();
         let url = format!("http://{}/scim/v2{path}", directory["listen"].as_str().unwrap());
         // A second story finds the first one's.
         drop(rustls::crypto::ring::default_provider().install_default());

@@ -5,4 +5,5 @@ mod audit;
 mod demo;
 mod lifecycle;
 mod looking;
+mod repositories;
 mod trouble;

@@ -17,14 +17,7 @@ fn a_target_that_is_down_or_refuses_the_credential_stops_no_other_and_loses_noth
     demo.write("people/engineering/nokafor.yaml", NIA);
     demo.commit("Nia joins");
 
-    let log = std::fs::File::create(demo.dir().join("daemon.log")).unwrap();
-    let daemon = std::process::Command::new(env!("CARGO_BIN_EXE_provost"))
-        .args(["run"])
-        .env("PROVOST_CONFIG", &settings)
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    demo.adopt_daemon(daemon);
+    demo.run();
     demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
     let status = demo.wait("both are named", SOON, || {
         let status: serde_json::Value =
@@ -38,6 +31,37 @@ fn a_target_that_is_down_or_refuses_the_credential_stops_no_other_and_loses_noth
         (forge.0 == "Quarantined" && tickets.0 == "Degraded").then_some((forge, tickets))
     });
     assert!(status.0.1.is_string() && status.1.1.is_string(), "{status:?}");
+
+    // The right credential, and SIGHUP: the quarantine ends with the next good read.
+    std::fs::write(demo.dir().join("secrets/forge-token"), "another").unwrap();
+    demo.signal("HUP");
+    demo.wait_account("forge", "nokafor", "is there", SOON, |account| account.is_some());
+    demo.stop();
+}
+
+#[test]
+fn a_target_that_never_answers_is_degraded_by_its_timeout_and_holds_up_no_other() {
+    let mut demo = Demo::once();
+    let settings = demo.dir().join("provost.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let listen =
+        text.lines().skip_while(|line| !line.contains("directories/production")).nth(1).unwrap().to_owned();
+    let address = listen.split('"').nth(1).unwrap().to_owned();
+    std::fs::write(&settings, text.replace(&listen, "listen = \"127.0.0.1:0\"")).unwrap();
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind(address).unwrap();
+    demo.write("people/engineering/nokafor.yaml", NIA);
+    demo.commit("Nia joins");
+    demo.run();
+    demo.wait_account("forge", "nokafor", "is there", SOON, |account| account.is_some());
+    demo.wait("production is degraded", std::time::Duration::from_secs(150), || {
+        let status: serde_json::Value =
+            serde_json::from_slice(&demo.provost(&["status", "--output", "json"]).stdout).ok()?;
+        let all = status["targets"].as_array()?;
+        let production = all.iter().find(|one| one["target"] == "production")?;
+        (production["health"] == "Degraded" && production["reason"].is_string()).then_some(())
+    });
+    drop(silent);
     demo.stop();
 }
 

@@ -113,7 +113,8 @@ impl Daemon {
 
 fn status_of(target: Sym, state: &TargetState, all_suspended: bool) -> TargetStatus {
     let summary = &state.summary;
-    let open = state.unfinished() > 0 || summary.waiting > 0 || summary.refused > 0 || !state.is_settled();
+    let held = summary.waiting + summary.refused + summary.held;
+    let open = state.unfinished() > 0 || held > 0 || !state.is_settled();
     let sync = if !state.read_once || !summary.planned {
         Sync::Unknown
     } else if open {
