@@ -73,7 +73,15 @@ pub(super) fn is_ordinary(text: &str) -> bool {
             b'\n' | b' ' | b',' | b'[' | b']' | b'{' | b'}' => {
                 let token = &text[start..place];
                 let repeated_dash = token == "-" && after_dash;
-                if repeated_dash || !is_ordinary_token(token.strip_suffix(':').unwrap_or(token)) {
+                // A dash before a bracket, a comment right behind one: some readers take it, others refuse.
+                let lone_dash = token == "-" && !matches!(byte, b' ' | b'\n');
+                let begins_apart = start == 0 || matches!(bytes[start - 1], b' ' | b'\n');
+                let close_comment = token.starts_with('#') && !begins_apart;
+                if repeated_dash
+                    || lone_dash
+                    || close_comment
+                    || !is_ordinary_token(token.strip_suffix(':').unwrap_or(token))
+                {
                     return false;
                 }
                 after_dash = byte == b' ' && (token == "-" || token.is_empty() && after_dash);
@@ -92,8 +100,8 @@ fn is_ordinary_token(token: &str) -> bool {
     match token.as_bytes() {
         [] => true,
         [b'-', b'-', b'-', ..] | [b'.', b'.', b'.', ..] => false,
-        // A key in quotes may have its value without a space in between.
-        bytes if bytes.windows(2).any(|pair| matches!(pair, [b'"' | b'\'', b':'])) => false,
+        // A key in quotes may have its value without a space in between; a comment may not follow so.
+        bytes if bytes.windows(2).any(|pair| matches!(pair, [b'"' | b'\'', b':' | b'#'])) => false,
         [b'0'..=b'9' | b'+' | b'-' | b'.' | b'~' | b'<' | b'=', rest @ ..]
             if !rest.is_empty() || token != "-" =>
         {

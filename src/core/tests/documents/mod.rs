@@ -4,3 +4,4 @@ mod example;
 mod format;
 mod mistakes;
 mod reading;
+mod schemas;

@@ -49,7 +49,7 @@ fn a_field_is_found_where_it_stands_and_a_missing_one_where_it_would() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn reading_never_panics_on_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -76,7 +76,7 @@ proptest! {
 
     #[test]
     fn both_ways_of_reading_agree(
-        given in "(no|on|Ada|012|1e5|~|[A-Za-z' :#,\\[{-]{1,8}|Zoë|\u{202e})",
+        given in "(no|on|Ada|012|1e5|~|[A-Za-z0-9' :#,\\[{}\"@.`<=^-]{1,8}|Zoë|\u{202e})",
         role in "([a-z]{1,5}|12:30|null|true|.5|0x1f|-)",
         until in "(2026-1[0-3]-0[1-9]|soon|2026-12-05T18:00\\+01:00|)",
         first in proptest::sample::select(vec!["kind: Person\n", "---\nkind: Person\n", "# ordinary\nkind: Person\n"]),
