@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::records::{summary, told};
 use super::{Engine, Prepared, load, memory};
-use crate::deliver;
+use crate::{deliver, looking};
 
 /// A call begins within this time of its plan, or not at all: what was true when it was planned may be true no more.
 const NOT_AFTER: SignedDuration = SignedDuration::from_mins(10);
@@ -82,6 +82,9 @@ impl Engine {
     pub fn intent(&mut self, target: Sym, operations: &[OperationId], now: Timestamp) -> Record {
         let prepared: Vec<Arc<Prepared>> =
             operations.iter().filter_map(|id| self.shared.prepared(*id)).collect();
+        for one in &prepared {
+            one.explain(looking::causes(&self.organisation, &one.planned));
+        }
         self.intent_record(target, &prepared, now)
     }
 

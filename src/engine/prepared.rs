@@ -28,6 +28,8 @@ struct State {
     intent: Option<u64>,
     /// The account, for what is done to one that the plan makes first.
     account: Option<AccountRef>,
+    /// Why it is done, in short.
+    causes: Vec<String>,
 }
 
 impl Prepared {
@@ -72,6 +74,15 @@ impl Prepared {
 
     pub(super) fn intent(&self) -> Option<u64> {
         self.state().intent
+    }
+
+    /// Why it is done; computed when it is promised, because most of a large plan waits for long.
+    pub(super) fn causes(&self) -> Vec<String> {
+        self.state().causes.clone()
+    }
+
+    pub(super) fn explain(&self, causes: Vec<String>) {
+        self.state().causes = causes;
     }
 
     pub(super) fn intended(&self, seq: u64) {

@@ -64,7 +64,7 @@ impl Engine {
                     "identity": one.planned.identity,
                     "tier": one.planned.tier,
                     "drift": one.planned.drift,
-                    "causes": one.planned.causes,
+                    "causes": one.causes(),
                 }),
             })
             .collect();
@@ -98,7 +98,7 @@ impl Engine {
             "verb": planned.verb(),
             "before": before,
             "after": after,
-            "causes": planned.causes,
+            "causes": prepared.causes(),
             "drift": planned.drift,
             "tier": planned.tier,
             "result": told,

@@ -10,6 +10,7 @@ fn the_audit_branch_reads_as_a_history_of_access_and_every_commit_is_signed() {
     let history = demo.git(&["log", "-p", "provost/audit", "--", "live/forge"]);
     assert!(history.contains("+  \"username\": \"trivera\""), "accounts read as fields");
     assert!(history.contains("Kind: outcome-applied"));
+    assert!(history.contains("role engineer by birthright"), "each says why");
     demo.git(&["fsck", "--strict"]);
 
     let log = demo.dir().join("state/provost.git");
