@@ -5,6 +5,7 @@
 mod calls;
 mod http;
 mod settle;
+mod upkeep;
 mod watch;
 
 use std::path::PathBuf;
@@ -125,6 +126,7 @@ pub async fn run(
     let (reports, newest) = channel_of_one::channel(report);
     let shared = Shared { engine: handle, events, report: newest, settings: Arc::clone(&settings) };
     let _watching = watch::start(&shared);
+    tokio::spawn(upkeep::keep(shared.clone()));
     let control = http::listen(&shared).await?;
     let settled: Settled = Box::new(settled);
     let mut shell = Shell { daemon, shared, reports, inbox, stay, control, settled: Some(settled) };
