@@ -86,7 +86,8 @@ impl Profiles {
             if *attribute != *"username" {
                 match value {
                     Some(value) => drop(login.attributes.insert(*attribute, (value, *enforced))),
-                    None if *enforced => {
+                    // Most templates are about people: what a service lacks by its kind is not meant to be cleared.
+                    None if *enforced && matches!(asked, Asked::Person(..)) => {
                         login.cleared.insert(*attribute);
                     }
                     None => {}
