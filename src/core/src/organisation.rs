@@ -15,7 +15,7 @@ use crate::evidence::{Evidence, RuleStep};
 use crate::facts::Facts;
 use crate::gate::{self, Decision};
 use crate::guard::{History, Limits};
-use crate::observed::{Collector, Merged, Observed, Resolved as Named, Shrink};
+use crate::observed::{Collector, Merged, Observed, Resolved as Named};
 use crate::plan::{self, Plan, Resolved, TargetView};
 use crate::set::{Key, Set};
 use crate::snapshot::{Catalog, Change, Context, Dirty, RuleVersion, Snapshot};
@@ -202,10 +202,11 @@ impl Organisation {
         read: &Read,
         now: Timestamp,
     ) -> (Merged, Changed) {
+        let shrink = self.limits(&self.views()).shrink(target);
         let Some(known) = self.targets.get_mut(&target) else { return (Merged::default(), Changed::new()) };
         let described = *known.observed.capabilities() != capabilities;
         known.observed.describe(capabilities);
-        let merged = known.observed.finish(found, read, Shrink::default());
+        let merged = known.observed.finish(found, read, shrink);
         let changed = if merged.names || described { self.learn(target, now) } else { Changed::new() };
         (merged, changed)
     }
@@ -283,7 +284,7 @@ impl Organisation {
             now,
         };
         let plan = plan::plan(world, &scope);
-        let limits = Limits::in_force(&views, self.snapshot.guards(), self.access.identities().len());
+        let limits = self.limits(&views);
         let decisions = gate::gate(&plan, &world, &self.evidence, &limits, &self.history);
         Decided { plan, decisions }
     }
@@ -305,6 +306,10 @@ impl Organisation {
                 ))
             })
             .collect()
+    }
+
+    fn limits(&self, views: &BTreeMap<Sym, TargetView<'_>>) -> Limits {
+        Limits::in_force(views, self.snapshot.guards(), self.access.identities().len())
     }
 
     /// Departed identities that can still sign in somewhere.
