@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
 port=${PORT:-7699}
 printf 'suite-token' >"$dir/token"
-target/debug/provost directory serve --data "$dir/directory.sqlite" --listen "127.0.0.1:$port" --token-file "$dir/token" >"$dir/log" 2>&1 &
+"${CARGO_TARGET_DIR:-target}/debug/provost" directory serve --data "$dir/directory.sqlite" --listen "127.0.0.1:$port" --token-file "$dir/token" >"$dir/log" 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null || true; rm -rf "$dir"' EXIT
 deadline=$((SECONDS + 30))
