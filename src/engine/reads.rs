@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use provost_audit::{Kind, Record};
 use provost_core::Sym;
-use provost_core::observed::{AccountRecord, Merged};
+use provost_core::observed::Merged;
 use provost_core::step::{ReadSummary, Scope};
 use provost_sdk::{Account, Completeness, Cursor};
 use serde_json::json;
@@ -32,7 +32,6 @@ impl Engine {
         let Reading { target, capabilities, probe, found, read } = reading;
         let Some(known) = self.organisation.target(target) else { return Err(EngineError::NoTarget(target)) };
         let first = known.observed.standing().complete.is_none();
-        let before = known.observed.clone();
         let delta = found.since().is_some();
         let (merged, changed) = self.organisation.merge(target, capabilities, found, &read, now);
         let partial = match &read.completeness {
@@ -41,8 +40,7 @@ impl Engine {
         };
         let alarm = self.alarm(target, &merged, probe.instance.as_deref());
         self.organisation.hold_target(target, alarm.as_deref().map(Sym::new));
-        let earlier = |anchor: Sym| before.record(anchor);
-        self.record_read(target, &merged, first, &earlier, now)?;
+        self.record_read(target, &merged, first, now)?;
         if self.adopt_all && partial.is_none() && !self.adoptions.contains_key(&target) {
             self.adopt_now(target, false, probe.instance.clone(), now)?;
         }
@@ -65,13 +63,13 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         let Some(known) = self.organisation.target(target) else { return Ok(()) };
-        let before = known.observed.clone();
-        let anchors: Vec<Sym> = found.iter().map(|(anchor, _)| *anchor).collect();
+        let changed: Vec<Sym> = found.iter().map(|(anchor, _)| *anchor).collect();
+        let before = changed.iter().filter_map(|anchor| Some((*anchor, known.observed.record(*anchor)?))).collect();
         for (anchor, account) in found {
             self.organisation.looked_up(target, anchor, account.as_ref(), began);
         }
-        let merged = Merged { changed: anchors, ..Merged::default() };
-        self.record_read(target, &merged, false, &|anchor| before.record(anchor), now)
+        let merged = Merged { changed, before, ..Merged::default() };
+        self.record_read(target, &merged, false, now)
     }
 
     /// Why nothing may be added to the target any more, if so.
@@ -102,23 +100,22 @@ impl Engine {
         target: Sym,
         merged: &Merged,
         first: bool,
-        before: &dyn Fn(Sym) -> Option<AccountRecord>,
         now: Timestamp,
     ) -> Result<(), EngineError> {
         let Some(known) = self.organisation.target(target) else { return Ok(()) };
         let mut told = Vec::new();
         let mut changes = Vec::new();
         for anchor in &merged.changed {
-            let (earlier, later) = (before(*anchor), known.observed.record(*anchor));
-            if earlier == later {
+            let (earlier, later) = (merged.before.get(anchor), known.observed.record(*anchor));
+            if earlier == later.as_ref() {
                 continue;
             }
             if told.len() < TOLD {
-                let whose = later.as_ref().or(earlier.as_ref()).and_then(|account| account.link.as_ref());
+                let whose = later.as_ref().or(earlier).and_then(|account| account.link.as_ref());
                 told.push(json!({
                     "account": anchor,
                     "identity": whose.map(|link| link.identity),
-                    "fields": difference(earlier.as_ref(), later.as_ref()),
+                    "fields": difference(earlier, later.as_ref()),
                 }));
             }
             changes.push(account_file(target, *anchor, later.as_ref()));

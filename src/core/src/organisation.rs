@@ -314,14 +314,16 @@ impl Organisation {
 
     /// Departed identities that can still sign in somewhere.
     fn leaving(&self) -> BTreeSet<Sym> {
-        let departed = self.snapshot.identities().filter(|identity| identity.status() == Status::Departed);
+        let departed = |id: &Sym| {
+            self.snapshot.identity(*id).is_some_and(|identity| identity.status() == Status::Departed)
+        };
         let remains = |id: &Sym| {
             let links = |known: &Known| {
                 known.observed.links_of(*id).any(|(_, link)| !link.gone && link.disabled.is_none())
             };
             self.targets.values().any(links)
         };
-        departed.map(|identity| identity.id()).filter(remains).collect()
+        self.access.inactive().filter(departed).filter(remains).collect()
     }
 
     /// What the entitlements of a target weigh may have changed.

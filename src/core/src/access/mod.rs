@@ -173,6 +173,11 @@ impl Access {
         }
     }
 
+    /// Identities that are not simply active, in no order that means anything.
+    pub fn inactive(&self) -> impl Iterator<Item = Sym> {
+        self.lifecycles.keys().copied()
+    }
+
     /// Everything that is asked for and not in force, in no order that means anything. What begins later and needs
     /// agreement is among it, and what is in force only until its agreement ends.
     pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {

@@ -1,11 +1,10 @@
 //! People and services.
 
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::few::Few;
 use super::role::GrantSpec;
-use super::unique;
 use crate::Sym;
 use crate::when::{Length, When};
 
@@ -68,8 +67,8 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_center: Option<Sym>,
     /// Further attributes of your own, for conditions (`person.attributes.clearance`) and templates.
-    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
-    pub attributes: IndexMap<Sym, Sym>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub attributes: Few<Sym>,
     /// Public SSH keys, in OpenSSH's one-line format.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Sym>,
@@ -80,8 +79,8 @@ pub struct Person {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<DirectGrant>,
     /// What differs on single targets: another username, a pinned anchor.
-    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
-    pub accounts: IndexMap<Sym, OneOrMany>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub accounts: Few<OneOrMany>,
 }
 
 /// A person's name.
@@ -178,7 +177,7 @@ pub enum OneOrMany {
     /// For profile `main`.
     Main(AccountOverride),
     /// By profile.
-    Profiles(#[serde(deserialize_with = "unique::map")] IndexMap<Sym, AccountOverride>),
+    Profiles(Few<AccountOverride>),
 }
 
 /// What differs for one account.
@@ -222,8 +221,8 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,
     /// Further attributes of your own.
-    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
-    pub attributes: IndexMap<Sym, Sym>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub attributes: Few<Sym>,
     /// Roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Assignment>,
@@ -234,8 +233,8 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<ServiceCredential>,
     /// What differs on single targets.
-    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "IndexMap::is_empty")]
-    pub accounts: IndexMap<Sym, OneOrMany>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub accounts: Few<OneOrMany>,
 }
 
 /// A credential of a service.

@@ -4,6 +4,7 @@
 //! fields and between documents is checked in [`crate::document`]'s sibling modules.
 
 mod check;
+mod few;
 mod flat;
 mod identity;
 mod locate;
@@ -17,12 +18,12 @@ mod schema;
 mod shape;
 mod target;
 mod tree;
-mod unique;
 
 use serde::Serialize;
 
 use crate::Sym;
 
+pub use few::Few;
 pub use identity::{
     AccountOverride, Assignment, DirectGrant, Employment, Name, OneOrMany, Person, Service,
     ServiceCredential, Status,

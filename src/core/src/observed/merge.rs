@@ -11,7 +11,7 @@ use provost_sdk::{Completeness, Read};
 
 use super::account::Seen;
 use super::collect::Collector;
-use super::{Doubt, Observed};
+use super::{AccountRecord, Doubt, Observed};
 use crate::Sym;
 use crate::set::{Key, Set};
 
@@ -37,6 +37,8 @@ impl Default for Shrink {
 pub struct Merged {
     /// Accounts that are not as they were known, in the order of their anchors.
     pub changed: Vec<Sym>,
+    /// How those of them that were known were known.
+    pub before: FxHashMap<Sym, AccountRecord>,
     /// Whether entitlements or their nesting changed.
     pub names: bool,
     /// Accounts that provost changed while the read went on, and of which it says something else: to be looked up.
@@ -69,8 +71,9 @@ impl Observed {
         }
         let doubtful = partial.is_some() || suspicion.is_some();
         let mut merged = Merged { suspicion, ..Merged::default() };
-        self.merge_names(&found, delta, doubtful, &mut merged);
+        // Accounts first: what is told of how they were uses the names of that time.
         self.merge_accounts(&found, delta, doubtful, &mut merged);
+        self.merge_names(&found, delta, doubtful, &mut merged);
         if !delta && !doubtful {
             self.note_vacant();
         }
@@ -224,13 +227,16 @@ impl Observed {
             }
         }
         for (anchor, seen) in after {
-            if self.receipts.get(&anchor).is_some_and(|at| *at >= found.started) {
-                if self.accounts.get(&anchor) != seen.as_ref() {
-                    merged.unsure.push(anchor);
-                }
-            } else if self.set(anchor, seen) {
-                merged.changed.push(anchor);
+            if self.accounts.get(&anchor) == seen.as_ref() {
+                continue;
             }
+            if self.receipts.get(&anchor).is_some_and(|at| *at >= found.started) {
+                merged.unsure.push(anchor);
+                continue;
+            }
+            merged.before.extend(self.record(anchor).map(|record| (anchor, record)));
+            self.set(anchor, seen);
+            merged.changed.push(anchor);
         }
         if !delta && !doubtful {
             for link in self.links.values_mut() {

@@ -27,6 +27,9 @@ pub(super) struct Step {
     pub(super) judged: FxHashMap<Slot, RuleVersion>,
     /// What is wrong with what is held back, by path.
     pub(super) held: Vec<(Sym, Vec<Problem>)>,
+    /// What settling found about identities that are new, so that reporting need not look again. Only there where
+    /// nothing was put back: then they were judged by the state that is reported.
+    pub(super) found: Option<FxHashMap<Slot, Vec<Problem>>>,
     pub(super) dirty: Dirty,
 }
 
@@ -261,16 +264,21 @@ impl Snapshot {
     fn settle(&mut self, context: &Context<'_>, step: &mut Step) {
         let mut suspects: Vec<Slot> = step.new.keys().copied().collect();
         let mut compared: Vec<Slot> = suspects.clone();
+        let mut found = Some(FxHashMap::default());
         loop {
             let checker = Checker::new(self, context, false);
-            let mut failing = self.failing(&suspects, step, |version, former| checker.own(version, former));
+            let own = |version: &Version, former: Option<&Version>| checker.own(version, former);
+            let conflicts = |version: &Version, former: Option<&Version>| checker.conflicts(version, former);
+            let mut failing = self.failing(&suspects, step, &mut found, own);
             if failing.is_empty() {
-                failing = self.failing(&compared, step, |version, former| checker.conflicts(version, former));
+                failing = self.failing(&compared, step, &mut found, conflicts);
                 compared.clear();
             }
             if failing.is_empty() {
+                step.found = found;
                 return;
             }
+            found = None;
             let reverted: Vec<Slot> = failing.iter().map(|(slot, _)| *slot).collect();
             for (slot, problems) in failing {
                 self.put_back(slot, problems, context, step);
@@ -283,19 +291,29 @@ impl Snapshot {
         }
     }
 
-    /// Those of the slots whose new version has an error, and everything that is wrong with it.
+    /// Those of the slots whose new version has an error, and everything that is wrong with it. Adds to `found` what
+    /// is wrong with identities that are new.
     fn failing(
         &self,
         slots: &[Slot],
         step: &Step,
+        found: &mut Option<FxHashMap<Slot, Vec<Problem>>>,
         check: impl Fn(&Version, Option<&Version>) -> Vec<Problem>,
     ) -> Vec<(Slot, Vec<Problem>)> {
-        let judge = |slot: &Slot| {
-            let problems = check(self.current(*slot)?, step.before.get(slot)?.as_ref());
-            let error = problems.iter().any(|problem| problem.severity == Severity::Error);
-            error.then_some((*slot, problems))
-        };
-        slots.iter().filter_map(judge).collect()
+        let mut failing = Vec::new();
+        for slot in slots {
+            let (Some(version), Some(former)) = (self.current(*slot), step.before.get(slot)) else { continue };
+            let problems = check(version, former.as_ref());
+            if problems.iter().any(|problem| problem.severity == Severity::Error) {
+                failing.push((*slot, problems));
+            } else if let Some(found) = found
+                && slot.0 == Kind::Person
+                && former.is_none()
+            {
+                found.entry(*slot).or_default().extend(problems);
+            }
+        }
+        failing
     }
 
     /// Makes another version count, and remembers the first one that did.

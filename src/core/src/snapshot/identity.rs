@@ -1,10 +1,8 @@
 //! A person or a service, for whoever does not care which.
 
-use indexmap::IndexMap;
-
 use crate::Sym;
 use crate::document::{
-    AccountOverride, Assignment, DirectGrant, Document, Kind, OneOrMany, Person, Service, Status,
+    AccountOverride, Assignment, DirectGrant, Document, Few, Kind, OneOrMany, Person, Service, Status,
 };
 use crate::when::When;
 
@@ -102,7 +100,7 @@ impl<'a> Identity<'a> {
     }
 
     /// What differs on single targets.
-    pub fn accounts(self) -> &'a IndexMap<Sym, OneOrMany> {
+    pub fn accounts(self) -> &'a Few<OneOrMany> {
         match self {
             Identity::Person(person) => &person.accounts,
             Identity::Service(service) => &service.accounts,

@@ -19,11 +19,15 @@ impl Snapshot {
         slots.extend(self.concerned(context, step));
         slots.extend(step.before.keys());
         let checker = Checker::new(self, context, false);
+        let mut known = step.found.take().unwrap_or_default();
         let mut found: Vec<(Sym, Vec<Problem>)> = Vec::new();
         for slot in slots {
             if let Some(version) = self.current(slot).filter(|version| self.at_home(slot, version)) {
-                let mut problems = checker.own(version, Some(version));
-                problems.extend(checker.conflicts(version, None));
+                let problems = known.remove(&slot).unwrap_or_else(|| {
+                    let mut problems = checker.own(version, Some(version));
+                    problems.extend(checker.conflicts(version, None));
+                    problems
+                });
                 found.push((version.path, problems));
             }
         }

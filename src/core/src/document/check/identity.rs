@@ -1,11 +1,9 @@
 //! People and services.
 
-use indexmap::IndexMap;
-
 use super::{At, Check, ZONES};
 use crate::Sym;
 use crate::document::{
-    AccountOverride, Assignment, DirectGrant, FieldPath, OneOrMany, Person, Service, Status,
+    AccountOverride, Assignment, DirectGrant, Few, FieldPath, OneOrMany, Person, Service, Status,
 };
 
 pub(super) fn person(check: &mut Check, person: &Person) {
@@ -159,7 +157,7 @@ fn username(check: &mut Check, at: At<'_>, name: Sym) {
     }
 }
 
-fn attributes(check: &mut Check, attributes: &IndexMap<Sym, Sym>) {
+fn attributes(check: &mut Check, attributes: &Few<Sym>) {
     let at = || FieldPath::field("attributes");
     for (name, value) in attributes {
         check.id(&at, name.as_str(), *name);
@@ -191,7 +189,7 @@ fn direct_grants(check: &mut Check, grants: &[DirectGrant]) {
     }
 }
 
-fn accounts(check: &mut Check, accounts: &IndexMap<Sym, OneOrMany>) {
+fn accounts(check: &mut Check, accounts: &Few<OneOrMany>) {
     let at = || FieldPath::field("accounts");
     for (target, account) in accounts {
         check.id(&at, target.as_str(), *target);
