@@ -24,7 +24,9 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["make", folder, people] => Ok(repository::make(&Path::new(folder).join("repository"), people.parse()?)?),
+        ["make", folder, people] => {
+            Ok(repository::make(&Path::new(folder).join("repository"), people.parse()?)?)
+        }
         ["furnish", folder] => furnish(Path::new(folder)),
         ["measure", folder] => Ok(println!("{}", json!(measure::measure(Path::new(folder))?))),
         ["warm", folder] => Ok(println!("{}", json!(measure::warm(Path::new(folder))?))),
@@ -65,7 +67,8 @@ fn size(folder: &Path, people: usize) -> Result<Figures, Failure> {
     let place = folder.to_string_lossy();
     run(&["make", &place, &people.to_string()])?;
     run(&["furnish", &place])?;
-    let figures = (0..PROCESSES).map(|_| answer(&["measure", &place])).collect::<Result<Vec<Figures>, _>>()?;
+    let figures =
+        (0..PROCESSES).map(|_| answer(&["measure", &place])).collect::<Result<Vec<Figures>, _>>()?;
     let warm = (0..PROCESSES).map(|_| answer(&["warm", &place])).collect::<Result<Vec<f64>, _>>()?;
     std::fs::remove_dir_all(&folder)?;
     Ok(Figures { warm_s: middle(warm), ..medians(&figures)? })
@@ -87,7 +90,8 @@ fn middle(mut values: Vec<f64>) -> f64 {
 }
 
 fn furnish(folder: &Path) -> Result<(), Failure> {
-    let source = Source::new(&folder.join("repository").to_string_lossy(), repository::BEFORE, &PathBuf::new());
+    let source =
+        Source::new(&folder.join("repository").to_string_lossy(), repository::BEFORE, &PathBuf::new());
     let mut organisation = measure::nothing(Timestamp::now());
     measure::cold(&mut organisation, &source, source.resolve(repository::BEFORE)?)?;
     Ok(targets::furnish(&organisation, folder)?)
@@ -98,7 +102,10 @@ fn answer<T: DeserializeOwned>(arguments: &[&str]) -> Result<T, Failure> {
 }
 
 fn run(arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let output = Command::new(std::env::current_exe()?).args(arguments).stderr(std::process::Stdio::inherit()).output()?;
+    let output = Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
     match output.status.success() {
         true => Ok(output.stdout),
         false => Err(format!("`scale {}` failed", arguments.join(" ")).into()),

@@ -127,7 +127,9 @@ pub fn measure(folder: &Path) -> Result<Figures, Failure> {
 
     let observed: Vec<_> = organisation
         .targets()
-        .map(|(id, known)| (id, known.observed.records().collect::<Vec<_>>(), known.observed.entitlement_records()))
+        .map(|(id, known)| {
+            (id, known.observed.records().collect::<Vec<_>>(), known.observed.entitlement_records())
+        })
         .collect();
     std::fs::write(folder.join("memory.json"), serde_json::to_vec(&observed)?)?;
     Ok(figures)
@@ -184,7 +186,12 @@ fn finished(decided: &Decided, operations: usize) -> Result<(), Failure> {
     let plan = &decided.plan;
     if plan.operations.len() != operations || !plan.not_planned.is_empty() {
         let told = (plan.operations.first(), plan.not_planned.first());
-        return Err(format!("{} operations, {} not: {told:?}", plan.operations.len(), plan.not_planned.len()).into());
+        return Err(format!(
+            "{} operations, {} not: {told:?}",
+            plan.operations.len(),
+            plan.not_planned.len()
+        )
+        .into());
     }
     Ok(())
 }
@@ -224,7 +231,9 @@ fn resident() -> io::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.map(|kilobytes| kilobytes * 1024.0).ok_or_else(|| io::Error::other("no VmRSS in /proc/self/status"))
+    kilobytes
+        .map(|kilobytes| kilobytes * 1024.0)
+        .ok_or_else(|| io::Error::other("no VmRSS in /proc/self/status"))
 }
 
 fn median(times: usize, mut measure: impl FnMut() -> Result<f64, Failure>) -> Result<f64, Failure> {

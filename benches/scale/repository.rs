@@ -81,7 +81,9 @@ fn role(n: usize) -> String {
         _ if n < TARGETS => "person.employment in ['employee', 'contractor']".to_owned(),
         0 => format!("person.department == 'd-{department}'"),
         1 => format!("person.department == 'd-{department}' && person.employment == 'employee'"),
-        2 => format!("person.title == 't-{}' && person.department in ['d-{department}', 'd-{other}']", n % 30),
+        2 => {
+            format!("person.title == 't-{}' && person.department in ['d-{department}', 'd-{other}']", n % 30)
+        }
         3 => format!("person.location == 'l-{}'", n % 20),
         4 => format!("person.employment == 'contractor' && person.location.startsWith('l-{}')", n % 20),
         _ => format!("person.attributes.clearance == 'c-{}'", n % 5),
@@ -122,7 +124,8 @@ fn person(n: usize, department: usize) -> String {
 }
 
 fn service(n: usize, people: usize) -> String {
-    let roles: Vec<String> = (0..TARGETS).map(|target| format!("{{role: r-{}}}", (n % 70) * 4 + target)).collect();
+    let roles: Vec<String> =
+        (0..TARGETS).map(|target| format!("{{role: r-{}}}", (n % 70) * 4 + target)).collect();
     format!(
         "kind: Service\nid: s-{n:07}\nname: Service {n}\nowners: [p-{:07}]\npurpose: Made up, number \
          {n}.\nroles: [{}]\n",

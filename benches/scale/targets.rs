@@ -10,8 +10,8 @@ use provost_core::Sym;
 use provost_core::observed::Collector;
 use provost_core::organisation::Organisation;
 use provost_sdk::{
-    Account, AccountKind, Attribute, Capabilities, Completeness, Entitlement, EntitlementKey, EntitlementKind,
-    Item, Read, Sink, State, Verb,
+    Account, AccountKind, Attribute, Capabilities, Completeness, Entitlement, EntitlementKey,
+    EntitlementKind, Item, Read, Sink, State, Verb,
 };
 
 const EVERYTHING: Read = Read { completeness: Completeness::Complete, cursor: None };
@@ -38,7 +38,12 @@ pub fn furnish(organisation: &Organisation, folder: &Path) -> io::Result<()> {
         };
         for n in 0..100 {
             let (anchor, name) = (format!("group-{n}").into(), format!("g-{n}"));
-            put(Item::Entitlement(Entitlement { kind: "team".to_owned(), anchor, name, administrative: false }))?;
+            put(Item::Entitlement(Entitlement {
+                kind: "team".to_owned(),
+                anchor,
+                name,
+                administrative: false,
+            }))?;
         }
         for identity in organisation.access().identities() {
             for wanted in organisation.access().wanted(identity, document.id) {
@@ -61,7 +66,9 @@ pub fn furnish(organisation: &Organisation, folder: &Path) -> io::Result<()> {
                         .into_iter()
                         .map(|(name, (value, _))| (name.to_string(), value))
                         .collect(),
-                    entitlements: Some(wanted.entitlements.iter().map(|spec| key(spec.name.as_str())).collect()),
+                    entitlements: Some(
+                        wanted.entitlements.iter().map(|spec| key(spec.name.as_str())).collect(),
+                    ),
                     version: None,
                 }))?;
             }
@@ -82,7 +89,12 @@ pub fn serve(file: &Path) -> io::Result<()> {
 }
 
 /// Reads a target from its process, from the first byte to the end of the read. Gives how many accounts changed.
-pub fn read(organisation: &mut Organisation, folder: &Path, target: Sym, now: Timestamp) -> io::Result<usize> {
+pub fn read(
+    organisation: &mut Organisation,
+    folder: &Path,
+    target: Sym,
+    now: Timestamp,
+) -> io::Result<usize> {
     let mut process = Command::new(std::env::current_exe()?)
         .arg("serve")
         .arg(file(folder, target))

@@ -64,7 +64,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let Some(known) = self.organisation.target(target) else { return Ok(()) };
         let changed: Vec<Sym> = found.iter().map(|(anchor, _)| *anchor).collect();
-        let before = changed.iter().filter_map(|anchor| Some((*anchor, known.observed.record(*anchor)?))).collect();
+        let before =
+            changed.iter().filter_map(|anchor| Some((*anchor, known.observed.record(*anchor)?))).collect();
         for (anchor, account) in found {
             self.organisation.looked_up(target, anchor, account.as_ref(), began);
         }

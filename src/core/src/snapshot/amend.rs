@@ -302,7 +302,9 @@ impl Snapshot {
     ) -> Vec<(Slot, Vec<Problem>)> {
         let mut failing = Vec::new();
         for slot in slots {
-            let (Some(version), Some(former)) = (self.current(*slot), step.before.get(slot)) else { continue };
+            let (Some(version), Some(former)) = (self.current(*slot), step.before.get(slot)) else {
+                continue;
+            };
             let problems = check(version, former.as_ref());
             if problems.iter().any(|problem| problem.severity == Severity::Error) {
                 failing.push((*slot, problems));
