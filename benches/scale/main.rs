@@ -7,7 +7,7 @@ mod measure;
 mod repository;
 mod targets;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
@@ -24,16 +24,15 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["make", folder, people] => {
-            Ok(repository::make(&Path::new(folder).join("repository"), people.parse()?)?)
-        }
-        ["furnish", folder] => furnish(Path::new(folder)),
-        ["measure", folder] => Ok(println!("{}", json!(measure::measure(Path::new(folder))?))),
-        ["warm", folder] => Ok(println!("{}", json!(measure::warm(Path::new(folder))?))),
-        ["serve", file] => Ok(targets::serve(Path::new(file))?),
-        [people] => whole(people.parse()?),
-        _ => Err("usage: scale PEOPLE".into()),
+        ["make", folder, people] => repository::make(&Path::new(folder).join("repository"), people.parse()?)?,
+        ["furnish", folder] => furnish(Path::new(folder))?,
+        ["measure", folder] => println!("{}", json!(measure::measure(Path::new(folder))?)),
+        ["warm", folder] => println!("{}", json!(measure::warm(Path::new(folder))?)),
+        ["serve", file] => targets::serve(Path::new(file))?,
+        [people] => whole(people.parse()?)?,
+        _ => return Err("usage: scale PEOPLE".into()),
     }
+    Ok(())
 }
 
 fn whole(people: usize) -> Result<(), Failure> {
@@ -90,8 +89,7 @@ fn middle(mut values: Vec<f64>) -> f64 {
 }
 
 fn furnish(folder: &Path) -> Result<(), Failure> {
-    let source =
-        Source::new(&folder.join("repository").to_string_lossy(), repository::BEFORE, &PathBuf::new());
+    let source = Source::new(&folder.join("repository").to_string_lossy(), repository::BEFORE, Path::new(""));
     let mut organisation = measure::nothing(Timestamp::now());
     measure::cold(&mut organisation, &source, source.resolve(repository::BEFORE)?)?;
     Ok(targets::furnish(&organisation, folder)?)

@@ -31,7 +31,7 @@ const TIMES: usize = 11;
 pub struct Figures {
     /// `git cat-file --batch --buffer` over every document's blob, to nowhere.
     pub cat_file_s: f64,
-    /// Commit to all grants: the four parts below.
+    /// Commit to all grants: the two parts below.
     pub cold_s: f64,
     /// Of it: trees, blobs and parsing.
     pub cold_read_s: f64,

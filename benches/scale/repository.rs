@@ -97,7 +97,7 @@ fn role(n: usize) -> String {
 }
 
 fn person(n: usize, department: usize) -> String {
-    let employment = if n % 7 == 0 { "contractor" } else { "employee" };
+    let employment = if n.is_multiple_of(7) { "contractor" } else { "employee" };
     let mut text = format!(
         "kind: Person\nid: p-{n:07}\nname: {{given: Given{}, family: Family{n}}}\nusername: user{n}\nemail: \
          user{n}@example.com\ntimezone: Europe/Berlin\nemployment: {employment}\ndepartment: d-{department}\n",
