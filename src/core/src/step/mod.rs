@@ -10,6 +10,8 @@
 mod bucket;
 mod status;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,12 +78,16 @@ pub enum Event {
         /// How it went.
         result: Result<Done, Failure>,
     },
+    /// Something other than intents could not be recorded, and why: nothing is mutated until it can.
+    JournalBroken(String),
     /// The journal can be written again.
     JournalHealed,
     /// An operator suspends one target, or all.
     Suspend(Option<Sym>),
     /// An operator resumes one target, or all; a quarantine ends with it.
     Resume(Option<Sym>),
+    /// An operator adopted a target where it is.
+    Adopted(Sym),
     /// An operator asks for a whole read now.
     Refresh(Option<Sym>),
     /// SIGTERM: nothing new is begun.
@@ -200,6 +206,10 @@ pub struct PlanSummary {
     pub refused: usize,
     /// How many differences were not planned.
     pub held: usize,
+    /// When a whole read of the target can settle what is in doubt on it.
+    pub read_at: Option<Timestamp>,
+    /// The next instant at which time alone changes something on any target.
+    pub boundary: Option<Timestamp>,
 }
 
 /// One operation that may proceed.
@@ -281,6 +291,9 @@ struct Source {
     loading: bool,
     next: Option<Sym>,
     refused: Option<(Sym, String)>,
+    /// How often in a row a commit was refused, and when the same one is tried again.
+    refusals: u32,
+    retry_at: Option<Timestamp>,
     failures: u32,
     error: Option<String>,
     poll_at: Option<Timestamp>,
@@ -314,7 +327,7 @@ impl Daemon {
     /// The next instant at which time alone gives something to do.
     pub fn wake(&self) -> Option<Timestamp> {
         let poll = self.source.poll_at.filter(|_| !self.source.fetching && !self.stopping);
-        let boundary = self.boundary.filter(|_| !self.advancing && !self.stopping);
+        let boundary = self.boundary.filter(|_| !self.advancing && !self.source.loading && !self.stopping);
         let targets = self.targets.values().filter_map(|target| target.wake(self.mood()));
         targets.chain(poll).chain(boundary).min()
     }
@@ -342,28 +355,40 @@ impl Daemon {
                 self.with_target(target, |state, pace, jitter| state.read(now, result, pace, jitter));
             }
             Event::Planned { target, plan } => {
-                self.with_target(target, |state, _, _| state.planned(plan));
+                self.boundary = self.boundary.into_iter().chain(plan.boundary).min();
+                self.with_target(target, |state, _, _| state.planned(now, plan));
             }
             Event::Intended { target, result } => {
                 if let Err(reason) = &result {
                     self.journal = Some(reason.clone());
                 }
-                self.with_target(target, |state, _, _| state.intended(result));
+                let promised = result.clone().unwrap_or_default();
+                let operations = match self.targets.get_mut(&target) {
+                    Some(state) => state.intended(result),
+                    None => promised,
+                };
+                if !operations.is_empty() {
+                    commands.push(Command::Abandon { target, operations });
+                }
             }
+            Event::JournalBroken(reason) => self.journal = Some(reason),
             Event::Called { target, operation, result } => self.called(now, target, operation, result),
             Event::JournalHealed => {
                 self.journal = None;
                 self.targets.values_mut().for_each(|target| target.replan(Scope::All));
+                // A commit that could not be recorded was refused for that alone.
+                self.source.retry_at = None;
+                self.look(now);
             }
             Event::Suspend(None) => self.suspended = true,
             Event::Suspend(Some(target)) => self.with_target(target, |state, _, _| state.suspended = true),
             Event::Resume(which) => self.resume(now, which),
+            Event::Adopted(target) => self.with_target(target, |state, _, _| state.adopted(now)),
             Event::Refresh(which) => {
                 for (_, state) in
                     self.targets.iter_mut().filter(|(id, _)| which.is_none_or(|which| which == **id))
                 {
-                    state.full_at = now;
-                    state.retry_at = None;
+                    state.refresh(now);
                 }
             }
             Event::Stop => self.stopping = true,
@@ -387,7 +412,8 @@ impl Daemon {
         for (id, state) in &mut self.targets {
             state.go_on(*id, now, mood, commands);
         }
-        if self.stopping && !self.exited && self.is_quiet() {
+        self.targets.retain(|_, state| !state.gone || !state.is_quiet());
+        if self.stopping && !self.exited && self.may_end() {
             self.exited = true;
             commands.push(Command::Exit);
         }
@@ -421,8 +447,14 @@ impl Daemon {
             Ok(commit) => {
                 source.failures = 0;
                 source.error = None;
-                let refused = source.refused.as_ref().is_some_and(|(refused, _)| *refused == commit);
-                if source.counted != Some(commit) && !refused {
+                // What was refused is tried again, because the reason may be over; a branch that is back where it
+                // counted is loaded too, because that ends the hold of a rewritten one.
+                let wanted = match &source.refused {
+                    Some((refused, _)) if *refused == commit => source.retry_at.is_none_or(|at| at <= now),
+                    Some(_) => true,
+                    None => source.counted != Some(commit),
+                };
+                if wanted {
                     source.next = Some(commit);
                 }
                 self.jitter.spread(self.pace.poll)
@@ -443,9 +475,15 @@ impl Daemon {
             Ok(world) => {
                 self.source.counted = Some(commit);
                 self.source.refused = None;
+                self.source.refusals = 0;
                 self.adopt(now, world);
             }
-            Err(reason) => self.source.refused = Some((commit, reason)),
+            Err(reason) => {
+                self.source.refused = Some((commit, reason));
+                self.source.refusals += 1;
+                let wait = self.jitter.spread(backoff(&self.pace, self.source.refusals));
+                self.source.retry_at = Some(now + wait);
+            }
         }
     }
 
@@ -454,7 +492,12 @@ impl Daemon {
         self.boundary = boundary;
         for (id, target) in &targets {
             match self.targets.get_mut(id) {
-                Some(state) => state.settings(*target, now),
+                Some(state) => {
+                    if state.gone {
+                        state.come_back(now);
+                    }
+                    state.settings(*target, now);
+                }
                 None => {
                     self.targets.insert(*id, TargetState::new(*target, now));
                 }
@@ -463,7 +506,6 @@ impl Daemon {
         for (id, state) in &mut self.targets {
             state.gone = !targets.contains_key(id);
         }
-        self.targets.retain(|_, state| !state.gone || !state.is_quiet());
         self.plan_again(changed);
     }
 
@@ -508,8 +550,8 @@ impl Daemon {
         Mood { writes: !self.suspended && self.journal.is_none() && !self.stopping, reads: !self.stopping }
     }
 
-    fn is_quiet(&self) -> bool {
-        !self.source.loading && !self.advancing && self.targets.values().all(TargetState::is_quiet)
+    fn may_end(&self) -> bool {
+        !self.source.loading && !self.advancing && self.targets.values().all(TargetState::may_end)
     }
 }
 

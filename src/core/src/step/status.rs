@@ -106,7 +106,8 @@ impl Daemon {
                 let read = state.read_once || state.trouble.is_some();
                 read && (state.is_settled()
                     || (state.trouble.is_some() && state.is_quiet())
-                    || state.suspended)
+                    || state.suspended
+                    || self.suspended)
             })
     }
 }
@@ -114,7 +115,7 @@ impl Daemon {
 fn status_of(target: Sym, state: &TargetState, all_suspended: bool) -> TargetStatus {
     let summary = &state.summary;
     let held = summary.waiting + summary.refused + summary.held;
-    let open = state.unfinished() > 0 || held > 0 || !state.is_settled();
+    let open = state.unfinished() > 0 || held > 0 || state.has_failed() || !state.is_settled();
     let sync = if !state.read_once || !summary.planned {
         Sync::Unknown
     } else if open {
@@ -127,7 +128,7 @@ fn status_of(target: Sym, state: &TargetState, all_suspended: bool) -> TargetSta
         OperationStatus::Running
     } else if summary.waiting > 0 || summary.refused > 0 {
         OperationStatus::Waiting
-    } else if state.trouble.is_some() {
+    } else if state.trouble.is_some() || state.has_failed() {
         OperationStatus::Failed
     } else {
         OperationStatus::Succeeded

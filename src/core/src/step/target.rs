@@ -43,10 +43,28 @@ pub(super) struct TargetState {
     calling: BTreeMap<OperationId, Queued>,
     /// Operations that ended since the queue was made, for what comes after them.
     succeeded: BTreeSet<OperationId>,
-    /// Digests that failed for good: not tried again until a whole read or a change for them.
+    /// Digests that failed for good: not tried again until a scheduled whole read, or one that an operator asks for.
     given_up: HashSet<Sym>,
+    /// Operations that failed and are tried again, by digest: one that keeps failing holds nobody else up.
+    retries: BTreeMap<Sym, Retry>,
+    /// Whether a read was asked for while another was under way, which may have begun too early.
+    again: bool,
+    /// Whether the next whole read is there only to look at what a failed call found.
+    looking: bool,
+    /// When a whole read can settle what is in doubt.
+    doubt_until: Option<Timestamp>,
     bucket: Option<Bucket>,
     pub(super) summary: Summary,
+}
+
+/// An operation that failed, and when it is tried again.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    failures: u32,
+    at: Timestamp,
+    identity: Option<Sym>,
+    /// Whether it is being planned again already.
+    due: bool,
 }
 
 /// Why a target is quarantined, and whether a good read ends it.
@@ -91,6 +109,10 @@ impl TargetState {
             calling: BTreeMap::new(),
             succeeded: BTreeSet::new(),
             given_up: HashSet::new(),
+            retries: BTreeMap::new(),
+            again: false,
+            looking: false,
+            doubt_until: None,
             bucket: target.per_second.map(|per_second| Bucket::new(per_second, now)),
             summary: Summary::default(),
         }
@@ -112,13 +134,20 @@ impl TargetState {
         }
         let read = (mood.reads && self.reading.is_none()).then(|| self.next_read().max_or(self.retry_at));
         let retry = self.retry_at.filter(|_| self.has_work());
-        let tokens = match (&self.bucket, self.ready.front()) {
-            (Some(bucket), Some(next)) if mood.writes && self.calling.len() < self.target.concurrency => {
-                Some(bucket.ready_at(next.adds))
+        let writes = mood.writes && !self.suspended;
+        let tokens = match &self.bucket {
+            Some(bucket)
+                if writes
+                    && self.retry_at.is_none()
+                    && self.calling.len() < self.target.concurrency.max(1) =>
+            {
+                self.ready.iter().map(|next| bucket.ready_at(next.adds)).min()
             }
             _ => None,
         };
-        [read, retry, tokens].into_iter().flatten().min()
+        let again = self.retries.values().filter(|retry| writes && !retry.due).map(|retry| retry.at).min();
+        let again = again.map(|at| at.max_or(self.retry_at));
+        [read, retry, tokens, again].into_iter().flatten().min()
     }
 
     pub(super) fn go_on(&mut self, id: Sym, now: Timestamp, mood: Mood, commands: &mut Vec<Command>) {
@@ -134,11 +163,25 @@ impl TargetState {
         if !mood.writes || self.suspended || self.gone {
             return;
         }
-        if !pausing {
-            self.go_on_planning(id, commands);
+        if pausing {
+            return;
         }
-        self.go_on_intending(id, pausing, commands);
+        self.try_again(now);
+        self.go_on_planning(id, commands);
+        self.go_on_intending(id, commands);
         self.go_on_calling(id, now, commands);
+    }
+
+    /// Plans again what failed long enough ago.
+    fn try_again(&mut self, now: Timestamp) {
+        let due: Vec<Option<Sym>> = (self.retries.values_mut())
+            .filter(|retry| !retry.due && retry.at <= now)
+            .map(|retry| {
+                retry.due = true;
+                retry.identity
+            })
+            .collect();
+        due.into_iter().for_each(|identity| self.replan(scope_of(identity)));
     }
 
     /// A plan is made when nothing promised is left to do, so that it sees the result of what was done. What is
@@ -158,22 +201,27 @@ impl TargetState {
         }
     }
 
-    fn go_on_intending(&mut self, id: Sym, pausing: bool, commands: &mut Vec<Command>) {
+    /// One record of intents either only takes away or only adds: what takes away may use the part of the journal that
+    /// is kept for it, and is not refused with what adds.
+    fn go_on_intending(&mut self, id: Sym, commands: &mut Vec<Command>) {
         let window = self.target.concurrency.max(1) * WINDOW;
         let promised = self.ready.len() + self.calling.len();
-        if !self.intending.is_empty() || promised * 2 > window || pausing {
+        if !self.intending.is_empty() || promised * 2 > window {
             return;
         }
-        let mut later = VecDeque::new();
-        while let Some(operation) = self.queue.pop_front() {
+        let mut later = Vec::new();
+        while promised + self.intending.len() < window
+            && let Some(operation) = self.queue.pop_front()
+        {
             let waits = operation.after.iter().any(|before| !self.succeeded.contains(before));
-            if promised + self.intending.len() < window && !waits {
-                self.intending.push(operation);
+            let other = self.intending.first().is_some_and(|first| first.adds != operation.adds);
+            if waits || other {
+                later.push(operation);
             } else {
-                later.push_back(operation);
+                self.intending.push(operation);
             }
         }
-        self.queue = later;
+        later.into_iter().rev().for_each(|operation| self.queue.push_front(operation));
         if !self.intending.is_empty() {
             let operations = self.intending.iter().map(|operation| operation.id).collect();
             commands.push(Command::Intend { target: id, operations });
@@ -182,11 +230,14 @@ impl TargetState {
 
     fn go_on_calling(&mut self, id: Sym, now: Timestamp, commands: &mut Vec<Command>) {
         while self.calling.len() < self.target.concurrency.max(1) {
-            let Some(next) = self.ready.front() else { break };
-            if self.bucket.as_mut().is_some_and(|bucket| !bucket.take(now, next.adds)) {
-                break;
-            }
-            let Some(next) = self.ready.pop_front() else { break };
+            let Some(first) = self.ready.front() else { break };
+            let mut may = |adds| self.bucket.as_mut().is_none_or(|bucket| bucket.take(now, adds));
+            // What takes away has calls of its own, and does not stand in line behind what adds.
+            let place = match may(first.adds) {
+                true => Some(0),
+                false => self.ready.iter().position(|next| !next.adds).filter(|_| may(false)),
+            };
+            let Some(next) = place.and_then(|place| self.ready.remove(place)) else { break };
             commands.push(Command::Call { target: id, operation: next.id });
             self.calling.insert(next.id, next);
         }
@@ -205,9 +256,13 @@ impl TargetState {
                 self.failures = 0;
                 self.trouble = None;
                 self.read_once = true;
+                let again = std::mem::take(&mut self.again);
                 if mode == Mode::Full {
-                    self.given_up.clear();
-                    self.full_at = now + jitter.spread(self.target.full);
+                    if !std::mem::take(&mut self.looking) {
+                        self.given_up.clear();
+                    }
+                    self.full_at = if again { now } else { now + jitter.spread(self.target.full) };
+                    self.doubt_until = None;
                 }
                 self.delta_at = self.target.delta.map(|delta| now + jitter.spread(delta));
                 self.partial = read.partial;
@@ -218,34 +273,86 @@ impl TargetState {
                 }
                 self.replan(read.changed);
             }
-            Err(failure) => self.fail(now, &failure, pace, jitter),
+            Err(failure) => {
+                self.failures += 1;
+                self.fail(now, &failure, pace, jitter);
+            }
         }
     }
 
-    pub(super) fn planned(&mut self, plan: PlanSummary) {
-        let PlanSummary { operations, waiting, refused, held } = plan;
-        self.planning = None;
+    /// A whole read that begins from now on.
+    pub(super) fn read_soon(&mut self, now: Timestamp) {
+        self.full_at = now;
+        self.again = self.reading.is_some();
+    }
+
+    /// An operator asks for a whole read: what was given up is tried again with it.
+    pub(super) fn refresh(&mut self, now: Timestamp) {
+        self.retry_at = None;
+        self.looking = false;
+        self.given_up.clear();
+        self.read_soon(now);
+    }
+
+    /// An operator adopted the target where it is: that is what a quarantine was waiting for.
+    pub(super) fn adopted(&mut self, now: Timestamp) {
+        self.quarantine = None;
+        self.refresh(now);
+        self.replan(Scope::All);
+    }
+
+    /// The target is in force again: nothing that was known of it is.
+    pub(super) fn come_back(&mut self, now: Timestamp) {
+        self.gone = false;
+        self.read_once = false;
+        self.queue.clear();
+        self.intending.clear();
+        self.refresh(now);
+    }
+
+    pub(super) fn planned(&mut self, now: Timestamp, plan: PlanSummary) {
+        let PlanSummary { operations, waiting, refused, held, read_at, boundary: _ } = plan;
+        let planned = self.planning.take();
+        self.doubt_until = read_at;
+        if let Some(at) = read_at {
+            self.full_at = self.full_at.min(at);
+        }
+        let wanted: HashSet<Sym> = operations.iter().map(|operation| operation.digest).collect();
+        self.retries.retain(|digest, retry| {
+            let looked_at = match (&planned, retry.identity) {
+                (Some(Scope::Identities(identities)), Some(identity)) => identities.contains(&identity),
+                (Some(Scope::Identities(_)), None) => false,
+                _ => true,
+            };
+            !looked_at || wanted.contains(digest)
+        });
         self.summary = Summary { planned: true, waiting, refused, held, ..std::mem::take(&mut self.summary) };
         self.succeeded.clear();
         let quarantined = self.quarantine.is_some();
         self.queue = operations
             .into_iter()
             .filter(|operation| !self.given_up.contains(&operation.digest))
+            .filter(|operation| self.retries.get(&operation.digest).is_none_or(|retry| retry.at <= now))
             .filter(|operation| !quarantined || !operation.adds)
             .collect();
         self.drop_orphans();
     }
 
-    pub(super) fn intended(&mut self, result: Result<Vec<OperationId>, String>) {
+    /// Gives what was promised and is not waited for.
+    pub(super) fn intended(&mut self, result: Result<Vec<OperationId>, String>) -> Vec<OperationId> {
         let intended = std::mem::take(&mut self.intending);
-        match result {
-            Ok(_) => self.ready.extend(intended),
-            Err(_) => {
-                for operation in intended.into_iter().rev() {
-                    self.queue.push_front(operation);
-                }
+        let Ok(durable) = result else {
+            intended.into_iter().rev().for_each(|operation| self.queue.push_front(operation));
+            return Vec::new();
+        };
+        let waited_for: BTreeSet<OperationId> = intended.iter().map(|operation| operation.id).collect();
+        for operation in intended {
+            match durable.contains(&operation.id) {
+                true => self.ready.push_back(operation),
+                false => self.replan(scope_of(operation.identity)),
             }
         }
+        durable.into_iter().filter(|id| !waited_for.contains(id)).collect()
     }
 
     pub(super) fn called(
@@ -262,6 +369,7 @@ impl TargetState {
                 self.failures = 0;
                 self.trouble = None;
                 self.succeeded.insert(id);
+                self.retries.remove(&operation.digest);
                 self.summary.succeeded += 1;
             }
             Err(failure) => {
@@ -282,26 +390,34 @@ impl TargetState {
     ) {
         if failure.in_doubt || matches!(failure.kind, ErrorKind::Conflict | ErrorKind::NotFound) {
             // What is there now is not what was seen: look before the next plan.
-            self.full_at = now;
+            self.looking |= self.full_at > now;
+            self.read_soon(now);
         }
         if failure.kind.persistence() == Persistence::Permanent {
+            self.retries.remove(&operation.digest);
             self.given_up.insert(operation.digest);
         } else {
+            let failures = self.retries.get(&operation.digest).map_or(1, |retry| retry.failures + 1);
+            // Whoever fails again and again says nothing new about the target.
+            self.failures += u32::from(failures == 1);
             self.fail(now, failure, pace, jitter);
-            self.replan(
-                operation.identity.map_or(Scope::All, |identity| Scope::Identities([identity].into())),
-            );
+            let at = now + jitter.spread(backoff(pace, failures));
+            let at = self.retry_at.map_or(at, |pause| at.max(pause));
+            let retry = Retry { failures, at, identity: operation.identity, due: false };
+            self.retries.insert(operation.digest, retry);
         }
         self.drop_orphans();
     }
 
     fn fail(&mut self, now: Timestamp, failure: &Failure, pace: &Pace, jitter: &mut Jitter) {
-        self.failures += 1;
         self.trouble = Some(failure.message.clone());
         let wait = now + jitter.spread(backoff(pace, self.failures));
         self.retry_at = Some(match failure.kind {
-            // A target that names an hour of its own is believed, up to what we would wait at most anyway.
-            ErrorKind::RateLimited { until: Some(until) } => until.min(now + pace.backoff_cap).max(now),
+            // A target that names an hour of its own is believed, up to what we would wait at most anyway; one whose
+            // hour is over already is not asked again in the same instant.
+            ErrorKind::RateLimited { until: Some(until) } => {
+                until.min(now + pace.backoff_cap).max(now + pace.backoff)
+            }
             _ => wait,
         });
         if failure.kind.persistence() == Persistence::Quarantine {
@@ -319,11 +435,7 @@ impl TargetState {
 
     pub(super) fn resume(&mut self, now: Timestamp) {
         self.suspended = false;
-        self.quarantine = None;
-        self.retry_at = None;
-        self.given_up.clear();
-        self.full_at = now;
-        self.replan(Scope::All);
+        self.adopted(now);
     }
 
     pub(super) fn replan(&mut self, scope: Scope) {
@@ -363,12 +475,22 @@ impl TargetState {
             && self.calling.is_empty()
     }
 
+    /// Whether the daemon may end: a read that is cut off has changed nothing.
+    pub(super) fn may_end(&self) -> bool {
+        !self.is_busy() && self.planning.is_none()
+    }
+
+    /// Whether something failed for good, or is tried again.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.given_up.is_empty() || !self.retries.is_empty()
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         !self.calling.is_empty() || !self.ready.is_empty() || !self.intending.is_empty()
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.is_quiet() && self.queue.is_empty() && self.unplanned.is_none()
+        self.is_quiet() && self.queue.is_empty() && self.unplanned.is_none() && self.doubt_until.is_none()
     }
 
     pub(super) fn unfinished(&self) -> usize {
@@ -379,9 +501,7 @@ impl TargetState {
     fn requeue(&mut self) {
         let queued = std::mem::take(&mut self.queue);
         for operation in queued {
-            self.replan(
-                operation.identity.map_or(Scope::All, |identity| Scope::Identities([identity].into())),
-            );
+            self.replan(scope_of(operation.identity));
         }
     }
 
@@ -410,6 +530,10 @@ impl TargetState {
     fn next_read(&self) -> Timestamp {
         self.delta_at.map_or(self.full_at, |delta| delta.min(self.full_at))
     }
+}
+
+fn scope_of(identity: Option<Sym>) -> Scope {
+    identity.map_or(Scope::All, |identity| Scope::Identities([identity].into()))
 }
 
 trait MaxOr {
