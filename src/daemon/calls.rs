@@ -125,9 +125,12 @@ async fn intend(shared: Shared, target: Sym, operations: Vec<OperationId>) {
 }
 
 async fn call(shared: Shared, target: Sym, operation: OperationId) {
-    let Some(prepared) = shared.engine.prepared(operation) else { return };
+    let Some(prepared) = shared.engine.prepared(operation) else {
+        let failure = failure_of("The operation is not known any more; it is planned again.");
+        return send(&shared, Event::Called { target, operation, result: Err(failure) });
+    };
     let began = Timestamp::now();
-    let result = if began > prepared.not_after {
+    let result = if prepared.is_late(began) {
         Err(apply::late())
     } else {
         apply::call(&shared.engine, target, Arc::clone(&prepared)).await
@@ -164,7 +167,9 @@ async fn record_outcome(
     let Some((record, done)) = landed else { return Err(failure_of("the engine has ended")) };
     if let Err(error) = shared.engine.recorder().record(vec![record]).await {
         settle::when_journal_heals(shared.clone());
-        send(shared, Event::Intended { target, result: Err(error.to_string()) });
+        send(shared, Event::JournalBroken(error.to_string()));
+        // Its call has ended; from here on it is in doubt, and settled as such.
+        shared.engine.forget(operation);
         return Err(Failure { in_doubt: true, ..failure_of(&error.to_string()) });
     }
     shared.engine.forget(operation);

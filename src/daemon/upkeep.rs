@@ -49,7 +49,8 @@ async fn checkpoint(shared: &Shared, last: &mut Option<(Tip, tokio::time::Instan
     if !due {
         return;
     }
-    let mut record = Record::new(Kind::Checkpoint, Timestamp::now(), format!("checkpoint of {} records", tip.seq));
+    let mut record =
+        Record::new(Kind::Checkpoint, Timestamp::now(), format!("checkpoint of {} records", tip.seq));
     record.body = json!({ "tip": tip.commit.to_string(), "seq": tip.seq });
     match recorder.record(vec![record]).await {
         Ok(recorded) => *last = recorded.last().map(|tip| (*tip, tokio::time::Instant::now())),
@@ -63,14 +64,21 @@ fn pack(repository: &Path, marker: &Path) -> Result<(), provost_audit::Error> {
         modified.is_none_or(|modified| modified.elapsed().is_ok_and(|age| age >= REPACK))
     };
     let packs = std::fs::read_dir(repository.join("objects/pack"))
-        .map(|entries| entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "pack")).count())
+        .map(|entries| {
+            entries
+                .flatten()
+                .filter(|entry| entry.path().extension().is_some_and(|end| end == "pack"))
+                .count()
+        })
         .unwrap_or_default();
     if packs < PACKS {
         return Ok(());
     }
     let thoroughness = if old(marker) { Thoroughness::Repack } else { Thoroughness::Join };
     provost_audit::maintain(repository, thoroughness)?;
-    if thoroughness == Thoroughness::Repack && let Err(error) = std::fs::write(marker, "") {
+    if thoroughness == Thoroughness::Repack
+        && let Err(error) = std::fs::write(marker, "")
+    {
         tracing::debug!(%error, "the next repack comes too early");
     }
     Ok(())

@@ -2,10 +2,11 @@
 //! Nothing is ever tried again because its outcome is unknown; what is still missing is planned anew.
 
 use jiff::{SignedDuration, Timestamp};
-use provost_audit::{Kind, OpenIntent, Record};
+use provost_audit::{Change, Kind, OpenIntent, Record};
 use provost_core::Sym;
 use provost_core::observed::{Observed, key};
-use provost_sdk::{Operation, State, Value};
+use provost_core::plan::Planned;
+use provost_sdk::{Operation, Receipt, State, Value};
 use serde_json::json;
 
 use super::Engine;
@@ -14,33 +15,62 @@ use super::memory::account_file;
 /// What a connector's own timeout may add to the end of a call that began at the last allowed instant.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
 
+/// An operation of which nobody knows yet whether it was done.
+pub(super) struct Doubt {
+    intent: OpenIntent,
+    /// Its call cannot land later than this.
+    pub(super) landed_by: Timestamp,
+}
+
+impl Doubt {
+    /// Whether an operation waits until this is settled: a second call of the same, or one that adds for the same
+    /// identity and profile, which may be made for an account that is there already. What takes away never waits.
+    pub(super) fn holds(&self, planned: &Planned) -> bool {
+        let text = |name: &str| self.intent.call.get(name).and_then(|value| value.as_str());
+        let same = self.intent.operation == planned.digest.to_string();
+        let subject = planned.identity.is_some_and(|identity| text("identity") == Some(identity.as_str()))
+            && text("profile") == Some(planned.profile.as_str());
+        !planned.takes_away() && (same || subject)
+    }
+}
+
 impl Engine {
+    /// What is in doubt on a target.
+    pub(super) fn doubts(&self, target: Sym) -> Vec<Doubt> {
+        let Ok(open) = self.recorder.with_log(|log| log.open_intents()) else { return Vec::new() };
+        let timeout = self
+            .organisation
+            .snapshot()
+            .target(target)
+            .map(|target| target.limits.timeout.0)
+            .unwrap_or_default();
+        let prepared = self.shared.all_prepared();
+        let under_way = |intent: &OpenIntent| {
+            let same = |prepared: &std::sync::Arc<super::Prepared>| {
+                prepared.label() == intent.operation && prepared.intent() == Some(intent.seq)
+            };
+            !intent.unknown && prepared.iter().any(same)
+        };
+        // An unknown outcome means that the call has ended; without any outcome it may still be on its way.
+        let landed_by = |intent: &OpenIntent| match intent.unknown {
+            true => Timestamp::from_second(intent.at).unwrap_or(intent.not_after) + timeout + SLACK,
+            false => intent.not_after + timeout + SLACK,
+        };
+        open.into_iter()
+            .filter(|intent| intent.target == target.as_str() && !under_way(intent))
+            .map(|intent| Doubt { landed_by: landed_by(&intent), intent })
+            .collect()
+    }
+
     /// The records that settle what was in doubt on a target that was just read completely.
     pub fn settle(&mut self, target: Sym, now: Timestamp) -> Vec<Record> {
-        let Ok(open) = self.recorder.with_log(|log| log.open_intents()) else { return Vec::new() };
-        let mine = open.into_iter().filter(|intent| intent.target == target.as_str());
         let Some(read) = self.organisation.target(target).and_then(|known| known.observed.standing().current)
         else {
             return Vec::new();
         };
-        let Some(timeout) = self.organisation.snapshot().target(target).map(|target| target.limits.timeout.0)
-        else {
-            return Vec::new();
-        };
-        let under_way = |intent: &OpenIntent| {
-            let same = |prepared: &std::sync::Arc<super::Prepared>| {
-                prepared.label() == intent.operation && prepared.intent().is_none_or(|seq| seq == intent.seq)
-            };
-            !intent.unknown && self.shared.all_prepared().iter().any(same)
-        };
-        // An unknown outcome means that the call has ended; without any outcome it may still be on its way.
-        let landed_by = |intent: &OpenIntent| match intent.unknown {
-            true => Timestamp::from_second(intent.at).unwrap_or(now) + timeout + SLACK,
-            false => intent.not_after + timeout + SLACK,
-        };
-        let ready: Vec<OpenIntent> =
-            mine.filter(|intent| !under_way(intent) && landed_by(intent) <= read).collect();
-        ready.into_iter().map(|intent| self.settled(target, &intent, now)).collect()
+        let ready: Vec<Doubt> =
+            self.doubts(target).into_iter().filter(|doubt| doubt.landed_by <= read).collect();
+        ready.into_iter().map(|doubt| self.settled(target, &doubt.intent, now)).collect()
     }
 
     fn settled(&mut self, target: Sym, intent: &OpenIntent, now: Timestamp) -> Record {
@@ -51,9 +81,10 @@ impl Engine {
             .and_then(|call| serde_json::from_value::<Operation>(call).ok());
         let text = |name: &str| intent.call.get(name).and_then(|value| value.as_str()).map(Sym::new);
         let subject = text("identity").zip(text("profile"));
-        let known = self.organisation.target(target).map(|known| &known.observed);
-        let applied =
-            operation.as_ref().zip(known).and_then(|(operation, observed)| shows(observed, operation));
+        let applied = operation
+            .as_ref()
+            .zip(self.organisation.target(target))
+            .and_then(|(operation, known)| shows(&known.observed, operation));
         let word = match applied {
             Some(true) => "applied",
             Some(false) => "not applied",
@@ -71,13 +102,21 @@ impl Engine {
             (applied, &operation, subject)
         {
             // The account that an intent of ours named, that nobody had before and nobody has now, is the one it made.
-            if let Some(anchor) = self.organisation.created(target, identity, profile, &create.username) {
-                let account =
-                    self.organisation.target(target).and_then(|known| known.observed.record(anchor));
-                record.changes.push(account_file(target, anchor, account.as_ref()));
-            }
+            let made = self.organisation.created(target, identity, profile, &create.username);
+            record.changes.extend(made.map(|anchor| self.account_change(target, anchor)));
+        } else if let (Some(true), Some(operation)) = (applied, &operation)
+            && let Some(anchor) = operation.account().map(|account| Sym::new(account.anchor.as_str()))
+        {
+            // It was ours: a grant that may be taken back, a disabled account that may be enabled again.
+            self.organisation.receipt(target, subject, operation, &Receipt::unchanged(None), now);
+            record.changes.push(self.account_change(target, anchor));
         }
         record
+    }
+
+    fn account_change(&self, target: Sym, anchor: Sym) -> Change {
+        let account = self.organisation.target(target).and_then(|known| known.observed.record(anchor));
+        account_file(target, anchor, account.as_ref())
     }
 }
 

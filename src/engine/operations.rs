@@ -1,6 +1,6 @@
 //! Plans become operations under way, and what became of them becomes known and recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,12 +13,17 @@ use provost_core::step::{Done, OperationId, PlanSummary, Queued, Scope, World};
 use provost_sdk::{AccountRef, Error, Operation, Receipt, Verb};
 use serde_json::json;
 
+use super::doubt::Doubt;
 use super::records::{summary, told};
 use super::{Engine, Prepared, load, memory};
 use crate::{deliver, looking};
 
-/// A call begins within this time of its plan, or not at all: what was true when it was planned may be true no more.
-const NOT_AFTER: SignedDuration = SignedDuration::from_mins(10);
+/// A call begins within this time of its intent, or not at all: recovery waits it out before it reads what became of
+/// the call. A window of intents is called within seconds, unless the target is slow.
+const NOT_AFTER: SignedDuration = SignedDuration::from_mins(2);
+
+/// Between two whole reads that settle what is in doubt, where the first one could not: a large target is not read without end.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 impl Engine {
     /// Compares, plans and decides for one target; what proceeds is prepared.
@@ -33,10 +38,19 @@ impl Engine {
             None => {}
         }
         self.discard(target, scope);
-        let operations = self.prepare(decided, now);
+        let doubts = self.doubts(target);
+        let (operations, doubtful) = self.prepare(decided, &doubts);
+        let read_at = doubts.iter().map(|doubt| doubt.landed_by.max(now + LOOK_AGAIN)).min();
         let counts = self.notes.counts(target);
         self.show();
-        PlanSummary { operations, waiting: counts.waiting, refused: counts.refused, held: counts.held }
+        PlanSummary {
+            operations,
+            waiting: counts.waiting + doubtful,
+            refused: counts.refused,
+            held: counts.held,
+            read_at,
+            boundary: self.boundary(),
+        }
     }
 
     /// What was planned before and is not promised is planned anew.
@@ -53,14 +67,22 @@ impl Engine {
         self.shared.forget(kept);
     }
 
-    fn prepare(&mut self, decided: Decided, now: Timestamp) -> Vec<Queued> {
+    /// What proceeds, and how much of it waits until something that is in doubt is settled.
+    fn prepare(&mut self, decided: Decided, doubts: &[Doubt]) -> (Vec<Queued>, usize) {
         let commit = self.counted();
         let mut ids: BTreeMap<usize, OperationId> = BTreeMap::new();
+        let mut doubtful: BTreeSet<usize> = BTreeSet::new();
         let mut queued = Vec::new();
         for (place, (planned, decision)) in
             decided.plan.operations.into_iter().zip(decided.decisions).enumerate()
         {
             if decision != Decision::Proceed {
+                continue;
+            }
+            let waits = doubts.iter().any(|doubt| doubt.holds(&planned))
+                || planned.after.iter().any(|before| doubtful.contains(before));
+            if waits {
+                doubtful.insert(place);
                 continue;
             }
             let id = self.operation_id();
@@ -73,9 +95,9 @@ impl Engine {
                 // What does not proceed holds back what comes after it, so every place before is known here.
                 after: planned.after.iter().filter_map(|before| ids.get(before).copied()).collect(),
             });
-            self.shared.prepare(Arc::new(Prepared::new(id, planned, now + NOT_AFTER, commit)));
+            self.shared.prepare(Arc::new(Prepared::new(id, planned, commit)));
         }
-        queued
+        (queued, doubtful.len())
     }
 
     /// The intents of these operations, as one record.
@@ -85,6 +107,7 @@ impl Engine {
         for one in &prepared {
             one.explain(looking::causes(&self.organisation, &one.planned));
         }
+        prepared.iter().for_each(|one| one.promise(now + NOT_AFTER));
         self.intent_record(target, &prepared, now)
     }
 
@@ -115,8 +138,11 @@ impl Engine {
                 (record, Done { changed: self.elsewhere(target, prepared) })
             }
             Err(error) => {
-                let result =
-                    if error.may_have_landed { OutcomeResult::Unknown } else { OutcomeResult::Failed };
+                let result = match error.may_have_landed {
+                    true => OutcomeResult::Unknown,
+                    false if prepared.is_late(began) => OutcomeResult::NotAttempted,
+                    false => OutcomeResult::Failed,
+                };
                 let told = told_error(&error, began, now);
                 (self.outcome_record(prepared, result, (before.clone(), before), &told, now), Done::default())
             }

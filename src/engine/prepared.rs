@@ -15,8 +15,6 @@ pub struct Prepared {
     pub id: OperationId,
     /// As it was planned.
     pub planned: Planned,
-    /// The call does not begin after this.
-    pub not_after: Timestamp,
     /// The commit that counted when it was planned.
     pub commit: Option<Sym>,
     state: Mutex<State>,
@@ -26,6 +24,8 @@ pub struct Prepared {
 struct State {
     /// The record of its intent.
     intent: Option<u64>,
+    /// The call does not begin after this.
+    not_after: Option<Timestamp>,
     /// The account, for what is done to one that the plan makes first.
     account: Option<AccountRef>,
     /// Why it is done, in short.
@@ -33,13 +33,13 @@ struct State {
 }
 
 impl Prepared {
-    pub(super) fn new(
-        id: OperationId,
-        planned: Planned,
-        not_after: Timestamp,
-        commit: Option<Sym>,
-    ) -> Prepared {
-        Prepared { id, planned, not_after, commit, state: Mutex::default() }
+    pub(super) fn new(id: OperationId, planned: Planned, commit: Option<Sym>) -> Prepared {
+        Prepared { id, planned, commit, state: Mutex::default() }
+    }
+
+    /// Whether a call that begins now is later than its intent allows. What was never promised is always late.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        self.not_after().is_none_or(|not_after| now > not_after)
     }
 
     /// The operation, on the account that is there now.
@@ -83,6 +83,14 @@ impl Prepared {
 
     pub(super) fn explain(&self, causes: Vec<String>) {
         self.state().causes = causes;
+    }
+
+    pub(super) fn not_after(&self) -> Option<Timestamp> {
+        self.state().not_after
+    }
+
+    pub(super) fn promise(&self, not_after: Timestamp) {
+        self.state().not_after = Some(not_after);
     }
 
     pub(super) fn intended(&self, seq: u64) {

@@ -57,7 +57,7 @@ impl Engine {
                 operation: one.label(),
                 target: target.to_string(),
                 subject: subject_of(&one.planned),
-                not_after: one.not_after,
+                not_after: one.not_after().unwrap_or(now),
                 call: json!({
                     "operation": one.planned.operation,
                     "profile": one.planned.profile,
