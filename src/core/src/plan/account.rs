@@ -393,7 +393,7 @@ impl Subject<'_, '_> {
         entitled: &Entitled,
         drafts: &mut Drafts,
     ) {
-        let Some(account) = place.account else { return };
+        let Some(account) = place.account.filter(|_| !changes.is_empty()) else { return };
         let (control, harmless): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|(name, _)| self.site.gives_control(account.kind, *name));
         for (fields, tier) in [(harmless, Risk::Low), (control, self.power(place, entitled))] {
