@@ -43,7 +43,7 @@ pub struct Figures {
     pub observe_again_s: f64,
     /// Restart to the first finished plan.
     pub warm_s: f64,
-    /// One moved person: from the branch to her plan.
+    /// One moved person: from the commit to her plan.
     pub commit_to_plan_ms: f64,
     /// `git diff-tree -r` of the same two commits.
     pub diff_tree_ms: f64,
