@@ -13,6 +13,7 @@ use crate::settings;
 static CONNECTORS: LazyLock<Vec<Box<dyn Connector>>> = LazyLock::new(|| {
     vec![
         Box::new(provost_memory::MemoryConnector::new(provost_memory::World::default())),
+        Box::new(provost_postgres::Postgres::new()),
         Box::new(provost_scim::Scim::new()),
     ]
 });
