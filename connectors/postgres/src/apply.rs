@@ -173,10 +173,8 @@ async fn create(tx: &Transaction<'_>, draft: &Create) -> Result<Done> {
         return Err(taken(username));
     }
     let role = ident(username);
-    let description = crate::values::Description {
-        comment: values.comment.clone().flatten(),
-        mark: Some(Mark::default()),
-    };
+    let description =
+        crate::values::Description { comment: values.comment.clone().flatten(), mark: Some(Mark::default()) };
     let sql = format!(
         "CREATE ROLE {role} LOGIN{}; COMMENT ON ROLE {role} IS {}",
         values.options(),

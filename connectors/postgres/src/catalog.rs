@@ -105,11 +105,7 @@ impl Holding {
 }
 
 /// Roles, all or one by oid or by name.
-pub(crate) async fn roles(
-    tx: &Transaction<'_>,
-    oid: Option<u32>,
-    name: Option<&str>,
-) -> Result<Vec<Role>> {
+pub(crate) async fn roles(tx: &Transaction<'_>, oid: Option<u32>, name: Option<&str>) -> Result<Vec<Role>> {
     let sql = "
         SELECT r.oid, r.rolname::text, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
                r.rolbypassrls, r.rolconnlimit,

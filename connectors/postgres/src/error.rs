@@ -25,7 +25,10 @@ fn of(error: tokio_postgres::Error, doing: &str) -> Error {
     let cause = error.source();
     let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
     if io.and_then(|io| io.get_ref()).is_some_and(|inner| inner.is::<rustls::Error>()) {
-        let message = format!("The server's certificate or TLS is not accepted: {}.", cause.map(ToString::to_string).unwrap_or_default());
+        let message = format!(
+            "The server's certificate or TLS is not accepted: {}.",
+            cause.map(ToString::to_string).unwrap_or_default()
+        );
         return Error::new(ErrorKind::Configuration, message).because(error);
     }
     let kind = match io.map(std::io::Error::kind) {

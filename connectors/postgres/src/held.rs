@@ -19,16 +19,18 @@ pub(crate) async fn change(
     give: bool,
 ) -> Result<bool> {
     let wanted = wanted_role(entitlement)?;
-    let missing = || {
-        Error::new(ErrorKind::NotFound, format!("There is no {} {}.", entitlement.kind, entitlement.name))
-    };
+    let missing =
+        || Error::new(ErrorKind::NotFound, format!("There is no {} {}.", entitlement.kind, entitlement.name));
     let object = oid(&entitlement.anchor).ok_or_else(missing)?;
     lock(tx, object).await?;
     let held = held(tx, facts, account.oid, entitlement, object).await?;
     if held.contains(&wanted) == give {
         return Ok(false);
     }
-    if give && let Some(Some(other)) = held.first() && rank(other) > rank(wanted.unwrap_or_default()) {
+    if give
+        && let Some(Some(other)) = held.first()
+        && rank(other) > rank(wanted.unwrap_or_default())
+    {
         let message = format!(
             "{} holds {} as `{other}`, which contains what was to be given: take that first.",
             account.name, entitlement.name
@@ -145,9 +147,9 @@ async fn membership(
     let sql = "SELECT r.rolname::text FROM pg_catalog.pg_auth_members m
                JOIN pg_catalog.pg_roles r ON r.oid = m.grantor WHERE m.roleid = $1 AND m.member = $2";
     let grantors = tx.query(sql, &[&group.oid, &account.oid]).await.when("reading memberships")?;
-    let revoke = grantors.iter().map(|row| {
-        format!("REVOKE {what}{of} FROM {to} GRANTED BY {};", ident(row.get::<_, &str>(0)))
-    });
+    let revoke = grantors
+        .iter()
+        .map(|row| format!("REVOKE {what}{of} FROM {to} GRANTED BY {};", ident(row.get::<_, &str>(0))));
     Ok(revoke.collect())
 }
 

@@ -174,7 +174,8 @@ async fn owns_nothing(tx: &Transaction<'_>, role: &Role) -> Result<()> {
     }
     let named = owned.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     let more = if owned.len() > NAMED { ", and more" } else { "" };
-    let message = format!("The role {} owns {named}{more}: transfer that to another account first.", role.name);
+    let message =
+        format!("The role {} owns {named}{more}: transfer that to another account first.", role.name);
     Err(Error::new(ErrorKind::InvalidValue, message))
 }
 

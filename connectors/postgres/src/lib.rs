@@ -18,9 +18,7 @@ mod values;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use provost_sdk::{
-    Apply, Connector, ExposeSecret, Observe, Result, Setting, SettingKind, Settings, Stage,
-};
+use provost_sdk::{Apply, Connector, ExposeSecret, Observe, Result, Setting, SettingKind, Settings, Stage};
 
 use crate::server::Server;
 

@@ -183,8 +183,7 @@ async fn everything(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>> {
         objects.map(|(kind, oid, name)| Item::Entitlement(catalog::entitlement(kind, *oid, name, false))),
     );
     items.extend(holdings.iter().filter(|held| groups.contains(&held.holder)).map(|held| {
-        let inner =
-            EntitlementKey { kind: ROLE.into(), anchor: Anchor(held.holder.to_string()), role: None };
+        let inner = EntitlementKey { kind: ROLE.into(), anchor: Anchor(held.holder.to_string()), role: None };
         Item::Nesting(Nesting { inner, outer: held.key() })
     }));
     Ok(items)

@@ -74,7 +74,9 @@ impl Server {
                     settings.target
                 ));
             }
-            other => return wrong(format!("`sslmode` must be `verify-full` or `disable`, and is `{other}`.")),
+            other => {
+                return wrong(format!("`sslmode` must be `verify-full` or `disable`, and is `{other}`."));
+            }
         };
         let Ok(port) = u16::try_from(settings.number("port")?.unwrap_or(5432)) else {
             return wrong("`port` must be a number up to 65535.".into());
@@ -89,7 +91,7 @@ impl Server {
             .connect_timeout(settings.limits.timeout)
             .ssl_mode(if secure { SslMode::Require } else { SslMode::Disable })
             // Notices say what was so already, which is looked at before every change.
-            .options(&format!(
+            .options(format!(
                 "-c statement_timeout={} -c client_min_messages=error",
                 settings.limits.timeout.as_millis()
             ));
@@ -129,11 +131,10 @@ impl Server {
 
     /// A connection for one call: a kept one, or a new one.
     pub(crate) async fn session(&self) -> Result<Session<'_>> {
-        let call = self
-            .calls
-            .acquire()
-            .await
-            .map_err(|error| Error::new(ErrorKind::Unavailable, "No more calls are made.").because(error))?;
+        let call =
+            self.calls.acquire().await.map_err(|error| {
+                Error::new(ErrorKind::Unavailable, "No more calls are made.").because(error)
+            })?;
         let kept = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.retain(|client| !client.is_closed());

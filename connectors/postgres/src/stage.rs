@@ -100,7 +100,8 @@ impl Stage for Scenery {
             self.run(&make).await?;
         }
         let made = self.number(&find).await?;
-        let oid = made.ok_or_else(|| Error::new(ErrorKind::InvalidResponse, "What was made is not there."))?;
+        let oid =
+            made.ok_or_else(|| Error::new(ErrorKind::InvalidResponse, "What was made is not there."))?;
         Ok(entitlement(kind, oid, name, false))
     }
 
@@ -141,18 +142,26 @@ impl Stage for Scenery {
 
     async fn own_something(&self, account: &AccountRef) -> Result<Option<String>> {
         let thing = format!("thing-of-{}", account.anchor);
-        let (table, owner) = (ident(&thing), ident(&self.name(account).await?));
-        self.run(&format!("CREATE TABLE {table} (); ALTER TABLE {table} OWNER TO {owner}")).await?;
+        let schema = ident(&thing);
+        self.run(&format!("CREATE SCHEMA {schema}; GRANT CREATE, USAGE ON SCHEMA {schema} TO PUBLIC"))
+            .await?;
+        self.give_password(account).await?;
+        let Some(owner) = self.enter(account, PASSWORD).await? else { return Ok(None) };
+        owner.batch_execute(&format!("CREATE TABLE {schema}.thing ()")).await.when("setting the stage")?;
         Ok(Some(thing))
     }
 
     async fn owner_of(&self, thing: &str) -> Result<Option<Anchor>> {
-        let sql = format!("SELECT relowner FROM pg_catalog.pg_class WHERE relname = {}", literal(thing));
+        let sql = format!(
+            "SELECT c.relowner FROM pg_catalog.pg_class c
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {}",
+            literal(thing)
+        );
         Ok(self.number(&sql).await?.map(|oid| Anchor(oid.to_string())))
     }
 
     async fn remove_thing(&self, thing: &str) -> Result<()> {
-        self.run(&format!("DROP TABLE IF EXISTS {}", ident(thing))).await
+        self.run(&format!("DROP SCHEMA IF EXISTS {} CASCADE", ident(thing))).await
     }
 
     async fn credential_works(

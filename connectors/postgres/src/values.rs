@@ -182,7 +182,10 @@ mod tests {
             ("comment", "mine\nprovost:account"),
             ("powers", "superuser"),
         ] {
-            assert!(matches!(parse(name, bad), Err(error) if error.kind == ErrorKind::InvalidValue), "{name} {bad}");
+            assert!(
+                matches!(parse(name, bad), Err(error) if error.kind == ErrorKind::InvalidValue),
+                "{name} {bad}"
+            );
         }
         let until = parse("valid_until", "2031-01-31T17:00:00Z").map(|values| values.options());
         assert_eq!(until.ok().as_deref(), Some(" VALID UNTIL '2031-01-31T17:00:00Z'"));

@@ -45,8 +45,7 @@ async fn the_suite_passes_with_the_least_privileges() {
         .run(
             "CREATE ROLE provost LOGIN CREATEROLE CREATEDB PASSWORD 'provostpw';
              GRANT pg_signal_backend TO provost;
-             GRANT CREATE ON DATABASE postgres TO provost;
-             GRANT CREATE ON SCHEMA public TO provost",
+             GRANT CREATE ON DATABASE postgres TO provost",
         )
         .await;
     passes(&system.settings("provost", "provostpw"), None, false).await;

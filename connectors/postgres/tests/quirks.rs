@@ -53,7 +53,9 @@ async fn group(settings: &Settings, name: &str) -> EntitlementRef {
 async fn a_disabled_account_is_told_from_a_group_role() {
     let system = System::start().await;
     let settings = system.settings("admin", "adminpw");
-    system.run("CREATE ROLE \"Team\" NOLOGIN; CREATE ROLE adopted LOGIN; COMMENT ON ROLE adopted IS 'Ada'").await;
+    system
+        .run("CREATE ROLE \"Team\" NOLOGIN; CREATE ROLE adopted LOGIN; COMMENT ON ROLE adopted IS 'Ada'")
+        .await;
     let adopted = find(&settings, "adopted").await.unwrap();
     apply(&settings, Operation::Disable { account: reference(&adopted) }).await.unwrap();
     let disabled = find(&settings, "adopted").await.unwrap();
@@ -106,7 +108,11 @@ async fn what_an_account_owns_is_never_dropped_with_it() {
     let system = System::start().await;
     let settings = system.settings("admin", "adminpw");
     let (ada, bea) = (create(&settings, "ada").await, create(&settings, "bea").await);
-    system.run("CREATE TABLE hers (); ALTER TABLE hers OWNER TO ada; CREATE DATABASE other OWNER ada").await;
+    system.run("CREATE TABLE hers (); ALTER TABLE hers OWNER TO ada").await;
+    system.run("CREATE DATABASE other OWNER ada").await;
+    let other = system.database("other").await;
+    let sql = "CREATE TABLE there (); ALTER TABLE there OWNER TO ada; CREATE TABLE granted (); GRANT SELECT ON granted TO ada";
+    other.batch_execute(sql).await.unwrap();
     let error = apply(&settings, Operation::Delete { account: ada.clone() }).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidValue);
     assert!(error.message.contains("table hers"), "{error}");
@@ -118,6 +124,8 @@ async fn what_an_account_owns_is_never_dropped_with_it() {
     let sql = "SELECT (SELECT tableowner FROM pg_tables WHERE tablename = 'hers') = 'bea'
                AND (SELECT datdba::regrole::text FROM pg_database WHERE datname = 'other') = 'bea'";
     assert!(system.by_hand.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
+    let sql = "SELECT tableowner = 'bea' FROM pg_tables WHERE tablename = 'there'";
+    assert!(other.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

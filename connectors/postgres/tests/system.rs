@@ -16,11 +16,7 @@ impl System {
     /// Starts a server.
     pub(crate) async fn start() -> System {
         let running = tokio::task::spawn_blocking(|| Running::start("postgres")).await.unwrap().unwrap();
-        let mut config = tokio_postgres::Config::new();
-        let port = running.setting("PORT").unwrap().parse().unwrap();
-        config.host("127.0.0.1").port(port).user("admin").password("adminpw").dbname("postgres");
-        let (by_hand, connection) = config.connect(NoTls).await.unwrap();
-        tokio::spawn(connection);
+        let by_hand = connect(&running, "postgres").await;
         System { running, by_hand }
     }
 
@@ -45,8 +41,22 @@ impl System {
         std::fs::read_to_string(self.running.folder().join("log")).unwrap()
     }
 
+    /// A connection to another database past the connector.
+    pub(crate) async fn database(&self, name: &str) -> Client {
+        connect(&self.running, name).await
+    }
+
     /// Runs statements as the superuser.
     pub(crate) async fn run(&self, sql: &str) {
         self.by_hand.batch_execute(sql).await.unwrap();
     }
+}
+
+async fn connect(running: &Running, database: &str) -> Client {
+    let mut config = tokio_postgres::Config::new();
+    let port = running.setting("PORT").unwrap().parse().unwrap();
+    config.host("127.0.0.1").port(port).user("admin").password("adminpw").dbname(database);
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
