@@ -2,6 +2,7 @@
 # PostgreSQL 15 (Debian). Superuser over TCP with SCRAM, with and without TLS (DIR/ca.pem); unix socket in DIR.
 . "$(dirname "$0")/lib.sh"
 BIN=/usr/lib/postgresql/15/bin
+SERVER_BIN=${POSTGRES_BIN:-$BIN} # a folder with initdb and postgres of another version
 STOP_SIGNAL=INT # fast shutdown: do not wait for clients
 
 do_install() {
@@ -16,9 +17,9 @@ do_start() {
   make_cert
   chmod 600 "$DIR/server.key"
   echo adminpw >"$DIR/pw" && chown -R postgres "$DIR"
-  as postgres "$BIN/initdb" -D "$DIR/data" -U admin --auth=scram-sha-256 \
+  as postgres "$SERVER_BIN/initdb" -D "$DIR/data" -U admin --auth=scram-sha-256 \
     --pwfile="$DIR/pw" -E UTF8 --locale=C.UTF-8 --no-sync >"$DIR/log"
-  spawn setpriv --reuid postgres --regid postgres --init-groups "$BIN/postgres" -D "$DIR/data" \
+  spawn setpriv --reuid postgres --regid postgres --init-groups "$SERVER_BIN/postgres" -D "$DIR/data" \
     -p "$PORT" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$DIR" -c fsync=off \
     -c log_statement=all -c ssl=on -c ssl_cert_file="$DIR/server.pem" -c ssl_key_file="$DIR/server.key"
   wait_for 30 "$BIN/pg_isready" -h 127.0.0.1 -p "$PORT" -U admin

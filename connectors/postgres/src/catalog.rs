@@ -134,14 +134,12 @@ pub(crate) async fn holdings(
 }
 
 async fn memberships(tx: &Transaction<'_>, facts: &Facts, holder: Option<u32>) -> Result<Vec<Holding>> {
-    // A membership with neither option gives nothing but what its admin option gives. The one that a role gets in
-    // every role that it makes is left out for provost's own role.
+    // A membership with neither option gives nothing but what its admin option gives. provost's own admin options are
+    // left out: from version 16 it gets one in every role that it makes, and so they are its tools, not its grants.
     let usable = if facts.membership_options() { "m.inherit_option OR m.set_option" } else { "true" };
     let sql = format!(
-        "SELECT m.member, m.roleid, bool_or({usable}), bool_or(m.admin_option)
-         FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid
-         WHERE ($1::oid IS NULL OR m.member = $1) AND NOT (m.member = $2 AND r.rolcanlogin)
-         GROUP BY 1, 2"
+        "SELECT m.member, m.roleid, bool_or({usable}), bool_or(m.admin_option) AND m.member <> $2
+         FROM pg_catalog.pg_auth_members m WHERE $1::oid IS NULL OR m.member = $1 GROUP BY 1, 2"
     );
     let rows = tx.query(&sql, &[&holder, &facts.me]).await.when("reading memberships")?;
     let mut held = Vec::with_capacity(rows.len());
