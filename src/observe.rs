@@ -21,6 +21,8 @@ const READ_LIMIT: Duration = Duration::from_secs(3600);
 pub struct Reading {
     /// Of which target.
     pub target: Sym,
+    /// Which system it was.
+    pub place: Sym,
     /// What its connector declares now.
     pub capabilities: Capabilities,
     /// What it says of itself.
@@ -33,6 +35,7 @@ pub struct Reading {
 
 /// Reads a target.
 pub async fn read(engine: &EngineHandle, target: Sym, mode: Mode) -> Result<Reading> {
+    let place = engine.place(target)?;
     let reader = engine.reader(target)?;
     let capabilities = reader.describe().await?;
     let probe = reader.probe().await?;
@@ -49,7 +52,7 @@ pub async fn read(engine: &EngineHandle, target: Sym, mode: Mode) -> Result<Read
         Ok(read) => read?,
         Err(_) => return Err(Error::new(ErrorKind::Timeout, "The read did not end within an hour.")),
     };
-    Ok(Reading { target, capabilities, probe, found, read })
+    Ok(Reading { target, place, capabilities, probe, found, read })
 }
 
 /// Looks up single accounts of which a read says something else than provost did meanwhile. One that cannot be looked up

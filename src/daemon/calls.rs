@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use provost_core::Sym;
 use provost_core::step::{Command, Event, Failure, Mode, OperationId, Scope};
 use provost_sdk::ErrorKind;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
 use super::settle;
-use crate::engine::Prepared;
+use crate::engine::{Engine, Prepared};
 use crate::{apply, observe};
 
 /// Begins one command.
@@ -61,7 +62,15 @@ fn load(shared: &Shared, commit: Sym) {
             Err(error) => tracing::error!(%commit, %error, "the commit is not taken"),
         }
         send(&answer, Event::Loaded { commit, result });
+        read_again(engine, &answer.events);
     });
+}
+
+/// What a target's document changed shows only in a read that began after it.
+pub(super) fn read_again(engine: &mut Engine, events: &UnboundedSender<Event>) {
+    for target in engine.reread() {
+        drop(events.send(Event::Refresh(Some(target))));
+    }
 }
 
 fn advance(shared: &Shared) {

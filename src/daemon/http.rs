@@ -238,18 +238,23 @@ async fn adopt(
     let target = Sym::new(&target);
     let link = body.and_then(|body| body.get("link")?.as_bool()).unwrap_or(false);
     let adopted = shared.engine.ask(move |engine| engine.adopt(target, link, jiff::Timestamp::now())).await;
-    drop(shared.events.send(Event::Refresh(Some(target))));
+    if matches!(adopted, Some(Ok(_))) {
+        drop(shared.events.send(Event::Adopted(target)));
+    }
     answer(adopted)
 }
 
 async fn trust(State(shared): State<Shared>, Path(commit): Path<String>) -> Response {
     let commit = Sym::new(&commit);
-    let trusted = shared.engine.ask(move |engine| engine.trust(commit, jiff::Timestamp::now())).await;
-    match trusted {
-        Some(Ok(world)) => {
-            drop(shared.events.send(Event::Loaded { commit, result: Ok(world) }));
-            Json(json!({ "commit": commit })).into_response()
-        }
+    let events = shared.events.clone();
+    let trusted = shared.engine.ask(move |engine| {
+        let world = engine.trust(commit, jiff::Timestamp::now())?;
+        drop(events.send(Event::Loaded { commit, result: Ok(world) }));
+        super::calls::read_again(engine, &events);
+        Ok(())
+    });
+    match trusted.await {
+        Some(Ok(())) => Json(json!({ "commit": commit })).into_response(),
         Some(Err(error)) => refuse(&error),
         None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." })))
             .into_response(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use provost_audit::{Kind, Record};
 use provost_core::Sym;
-use provost_core::plan::Why;
+use provost_core::plan::{Why, age_limit};
 use provost_core::step::{Mode, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -47,8 +47,11 @@ impl Engine {
     /// What adopting a target would find, by its last whole read.
     pub fn adoption(&self, target: Sym, now: Timestamp) -> Result<AdoptionShown, EngineError> {
         let known = self.organisation.target(target).ok_or(EngineError::NoTarget(target))?;
-        if known.observed.standing().complete.is_none() {
-            let why = "it has not been read completely yet; `provost status` says why".to_owned();
+        let document = self.organisation.snapshot().target(target).ok_or(EngineError::NoTarget(target))?;
+        if let Err(incomplete) = known.observed.complete(now, age_limit(document)) {
+            let why = format!(
+                "{incomplete}\n  hint: `provost status` says why; `provost resume {target}` takes the next whole read as it is."
+            );
             return Err(EngineError::NotAdoptable { target, why });
         }
         let decided = self.organisation.plan(Some(target), &Scope::All, now);
@@ -72,8 +75,7 @@ impl Engine {
 
     /// Adopts a target where it is, and links its candidates if so told.
     pub fn adopt(&mut self, target: Sym, link: bool, now: Timestamp) -> Result<AdoptionShown, EngineError> {
-        self.adoption(target, now)?;
-        let instance = self.adoptions.get(&target).and_then(|adoption| adoption.instance.clone());
+        let instance = self.instances.get(&target).cloned().flatten();
         self.adopt_now(target, link, instance, now)
     }
 
@@ -86,7 +88,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<AdoptionShown, EngineError> {
         let found = self.adoption(target, now)?;
-        let mut links = Vec::new();
+        let mut links = self.relink(target, now);
         for candidate in found.candidates.iter().filter(|_| link) {
             let (identity, profile) = (Sym::new(&candidate.identity), Sym::new(&candidate.profile));
             let anchor = Sym::new(&candidate.anchor);
@@ -121,6 +123,8 @@ impl Engine {
         let linked = known.observed.links().len();
         self.recorder.record_blocking(Engine::in_pieces(&record))?;
         self.adoptions.insert(target, adoption);
+        self.former.remove(&target);
+        self.organisation.hold_target(target, None);
         self.organisation.locate(target, place, Some(place));
         self.open_target(target);
         Ok(AdoptionShown {

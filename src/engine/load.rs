@@ -63,6 +63,9 @@ impl Engine {
         let mut whole = Vec::new();
         for target in &amended.dirty.targets {
             if self.organisation.snapshot().target(*target).is_some() {
+                if self.organisation.target(*target).is_some() {
+                    self.reread.insert(*target);
+                }
                 let mut changed = self.place_target(*target, now);
                 whole.push(*target);
                 whole.append(&mut changed);
@@ -94,14 +97,18 @@ impl Engine {
     pub(super) fn place_target(&mut self, id: Sym, now: Timestamp) -> Vec<Sym> {
         let Some(document) = self.organisation.snapshot().target(id) else { return Vec::new() };
         let place = Sym::new(&registry::place(document));
-        let adopted = self.adoptions.get(&id).map(|adoption| Sym::new(&adoption.place));
+        let adopted = self.adopted_place(id);
+        let before = self.organisation.target(id).map(|known| known.place);
         let mut others = Vec::new();
-        if self.organisation.target(id).is_some() {
-            self.organisation.locate(id, place, adopted);
-        } else {
-            let known =
-                Known { observed: Observed::default(), place, adopted, hold: None, own_accounts: Vec::new() };
-            others.extend(self.organisation.place(id, known, now).into_iter().map(|(_, target)| target));
+        match before {
+            Some(before) if before == place => self.organisation.locate(id, place, adopted),
+            Some(_) if adopted == Some(place) => return self.come_back(id, place, now),
+            Some(_) => return self.leave(id, place, now),
+            None => {
+                let observed = Observed::default();
+                let known = Known { observed, place, adopted, hold: None, own_accounts: Vec::new() };
+                others.extend(self.organisation.place(id, known, now).into_iter().map(|(_, target)| target));
+            }
         }
         self.open_target(id);
         others
@@ -117,8 +124,10 @@ impl Engine {
     pub(super) fn open_target(&self, id: Sym) {
         let Some(document) = self.organisation.snapshot().target(id) else { return };
         let settings = registry::resolve(document, &self.settings).map_err(|error| error.to_string());
-        let adopted = self.organisation.target(id).is_some_and(|known| known.adopted == Some(known.place));
-        self.shared.open(id, settings, adopted);
+        let known = self.organisation.target(id);
+        let adopted = known.is_some_and(|known| known.adopted == Some(known.place));
+        let place = known.map_or(id, |known| known.place);
+        self.shared.open(id, place, settings, adopted);
     }
 
     /// Versions of identities that stand for files of the commit that do not count.

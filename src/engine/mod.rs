@@ -9,6 +9,7 @@ mod doubt;
 mod held;
 mod load;
 mod memory;
+mod moved;
 mod open;
 mod operations;
 mod prepared;
@@ -41,6 +42,7 @@ pub use view::View;
 
 use held::Notes;
 use memory::{Adoption, Desired};
+use moved::Former;
 use shared::Shared;
 
 /// Why the engine cannot do something.
@@ -86,6 +88,9 @@ pub enum EngineError {
     /// A target that is not in force.
     #[error("There is no target {0} in force.")]
     NoTarget(Sym),
+    /// A read that says nothing of the target as it is now.
+    #[error("The read of {0} began before its document changed; it is read again.")]
+    Moved(Sym),
     /// A target that cannot be adopted now.
     #[error("The target {target} cannot be adopted: {why}")]
     NotAdoptable {
@@ -113,6 +118,12 @@ pub struct Engine {
     shared: Arc<Shared>,
     desired: Desired,
     adoptions: BTreeMap<Sym, Adoption>,
+    /// What each target calls itself, by its last read.
+    instances: BTreeMap<Sym, Option<String>>,
+    /// What was known of targets under whose id another system answers now.
+    former: BTreeMap<Sym, Former>,
+    /// Targets whose documents changed since this was last asked: they are read again.
+    reread: BTreeSet<Sym>,
     notes: Notes,
     /// Refusals that are on the record, so that each is there once.
     refused: HashSet<Sym>,
@@ -174,6 +185,11 @@ impl Engine {
         for id in known.into_iter().filter(|id| target.is_none_or(|target| target == *id)) {
             self.organisation.resume(id);
         }
+    }
+
+    /// The targets whose documents changed since this was last asked.
+    pub fn reread(&mut self) -> BTreeSet<Sym> {
+        std::mem::take(&mut self.reread)
     }
 
     /// What the daemon's step has to know now.

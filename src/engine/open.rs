@@ -1,6 +1,6 @@
 //! Making an installation, and opening one: what it remembers becomes what it knows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use provost_core::step::{Scope, World};
 use serde_json::json;
 
 use super::memory::Memory;
+use super::moved::Former;
 use super::shared::Shared;
 use super::{Engine, EngineError};
 use crate::git::Source;
@@ -99,6 +100,9 @@ impl Engine {
             shared,
             desired: memory.desired.clone(),
             adoptions: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            former: BTreeMap::new(),
+            reread: BTreeSet::new(),
             notes: super::Notes::default(),
             refused: HashSet::new(),
             replan_at: BTreeMap::new(),
@@ -133,10 +137,20 @@ impl Engine {
         for id in targets {
             let remembered = memory.take_target(id);
             self.adoptions.extend(remembered.adopted.map(|adoption| (id, adoption)));
-            let observed = Observed::load(Default::default(), remembered.accounts, remembered.entitlements);
-            let unplaced = Known { observed, place: id, adopted: None, hold: None, own_accounts: Vec::new() };
-            self.organisation.place(id, unplaced, now);
-            self.place_target(id, now);
+            let Some(document) = self.organisation.snapshot().target(id) else { continue };
+            let place = Sym::new(&registry::place(document));
+            let adopted = self.adopted_place(id);
+            let (accounts, entitlements) = (remembered.accounts, remembered.entitlements);
+            // What was seen at another place says nothing of this one.
+            let observed = if adopted.is_none_or(|adopted| adopted == place) {
+                Observed::load(Default::default(), accounts, entitlements)
+            } else {
+                self.former.insert(id, Former { accounts, entitlements });
+                Observed::default()
+            };
+            let known = Known { observed, place, adopted, hold: None, own_accounts: Vec::new() };
+            self.organisation.place(id, known, now);
+            self.open_target(id);
         }
         let mut world = self.world(Vec::new());
         world.changed = world.targets.keys().map(|target| (*target, Scope::All)).collect();

@@ -127,7 +127,10 @@ impl Engine {
             .and_then(|account| self.organisation.target(target)?.observed.record(anchor(account)));
         match result {
             Ok(receipt) => {
-                let told = self.applied(target, prepared, &operation, &receipt, now);
+                // What was done to another system says nothing of the one that is there now.
+                let here = self.organisation.target(target);
+                let here = here.is_some_and(|known| known.adopted == Some(known.place));
+                let told = self.applied(target, prepared, &operation, &receipt, here.then_some(now));
                 let made = receipt.account.as_ref().map(|account| Sym::new(account.anchor.as_str()));
                 let anchor = operation.account().map(anchor).or(made);
                 let after =
@@ -164,9 +167,11 @@ impl Engine {
         prepared: &Prepared,
         operation: &Operation,
         receipt: &Receipt,
-        now: Timestamp,
+        at: Option<Timestamp>,
     ) -> serde_json::Value {
-        self.organisation.receipt(target, prepared.subject(), operation, receipt, now);
+        if let Some(at) = at {
+            self.organisation.receipt(target, prepared.subject(), operation, receipt, at);
+        }
         if let (Operation::Create(_), Some(account), Some(subject)) =
             (operation, &receipt.account, prepared.subject())
         {
@@ -272,7 +277,7 @@ impl Engine {
     }
 
     /// Writes a record that nothing waits for; if it cannot be written, the next intent finds that out too.
-    fn write(&self, record: &Record) {
+    pub(super) fn write(&self, record: &Record) {
         if let Err(error) = self.recorder.record_blocking(Engine::in_pieces(record)) {
             tracing::error!(%error, "something that was found is not on the record");
         }

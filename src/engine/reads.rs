@@ -29,8 +29,21 @@ impl Engine {
         reading: Reading,
         now: Timestamp,
     ) -> Result<(ReadSummary, Vec<Sym>), EngineError> {
-        let Reading { target, capabilities, probe, found, read } = reading;
-        let Some(known) = self.organisation.target(target) else { return Err(EngineError::NoTarget(target)) };
+        let Reading { target, place, capabilities, probe, found, read } = reading;
+        let known = self.organisation.target(target).ok_or(EngineError::NoTarget(target))?;
+        if known.place != place {
+            return Err(EngineError::Moved(target));
+        }
+        let adopted = known.adopted == Some(place);
+        self.instances.insert(target, probe.instance.clone());
+        match self.is_another(target) {
+            true if adopted => drop(self.leave(target, place, now)),
+            false if !adopted && self.adopted_place(target) == Some(place) => {
+                drop(self.come_back(target, place, now));
+            }
+            _ => {}
+        }
+        let known = self.organisation.target(target).ok_or(EngineError::NoTarget(target))?;
         let first = known.observed.standing().complete.is_none();
         let delta = found.since().is_some();
         let (merged, changed) = self.organisation.merge(target, capabilities, found, &read, now);

@@ -37,6 +37,7 @@ pub(super) struct Shared {
 
 /// A target's connector and settings, or why they cannot be had.
 struct Opened {
+    place: Sym,
     settings: std::result::Result<(&'static dyn Connector, provost_sdk::Settings), String>,
     adopted: Option<Adopted>,
 }
@@ -59,11 +60,12 @@ impl Shared {
     pub(super) fn open(
         &self,
         target: Sym,
+        place: Sym,
         settings: std::result::Result<(&'static dyn Connector, provost_sdk::Settings), String>,
         adopted: bool,
     ) {
         let adopted = adopted.then_some(Adopted(target));
-        write(&self.targets).insert(target, Opened { settings, adopted });
+        write(&self.targets).insert(target, Opened { place, settings, adopted });
         self.close(target);
     }
 
@@ -133,6 +135,11 @@ impl EngineHandle {
     /// Documents that do not count, and what waits.
     pub fn held(&self) -> Arc<Held> {
         Arc::clone(&self.shared.held.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Which system a target in force is.
+    pub fn place(&self, target: Sym) -> Result<Sym> {
+        self.shared.with_opened(target, |opened, _, _| Ok(opened.place))
     }
 
     /// The reader of a target, opened at its first use.
