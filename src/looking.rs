@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A target whose document differs from the version in force is not read: no secret is sent for what an untrusted
 /// commit changed, and the view holds rules in force only.
 pub async fn read_all(view: &mut View, settings: &Arc<Settings>) -> Vec<(String, String)> {
-    let targets: Vec<_> = view.organisation.snapshot().targets().into_iter().cloned().collect();
+    let all = view.organisation.snapshot().targets();
+    let (targets, changed): (Vec<_>, Vec<_>) =
+        all.into_iter().cloned().partition(|target| view.readable.contains(&target.id));
     let mut reads = tokio::task::JoinSet::new();
     for target in targets {
         let settings = Arc::clone(settings);
@@ -38,7 +40,10 @@ pub async fn read_all(view: &mut View, settings: &Arc<Settings>) -> Vec<(String,
             )
         });
     }
-    let mut unread = BTreeMap::new();
+    let not_in_force = "its document is not the one in force by the daemon's own audit log, and no secret is sent \
+                        for what a commit changed";
+    let mut unread: BTreeMap<String, String> =
+        changed.iter().map(|target| (target.id.to_string(), not_in_force.to_owned())).collect();
     while let Some(joined) = reads.join_next().await {
         match joined {
             Ok((target, Ok((capabilities, found, read)))) => {

@@ -1,13 +1,15 @@
 //! Looking without the daemon: what counts, from the repository and the audit log, with nothing opened for writing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use git2::Oid;
 use jiff::Timestamp;
 use provost_core::Sym;
+use provost_core::document::Document;
 use provost_core::observed::Observed;
 use provost_core::organisation::{Known, Organisation};
-use provost_core::snapshot::Snapshot;
+use provost_core::snapshot::{Snapshot, Version};
 
 use super::memory::Memory;
 use super::{EngineError, open};
@@ -26,6 +28,9 @@ pub struct View {
     pub commit: Oid,
     /// Whether there is an audit log; without one nothing is adopted.
     pub remembered: bool,
+    /// Targets whose document is the one in force by the daemon's own log: for no other is a secret used. What is
+    /// published in the repository anybody may have written who can push there.
+    pub readable: BTreeSet<Sym>,
 }
 
 impl View {
@@ -37,7 +42,8 @@ impl View {
         let commit = commit.map(|commit| source.resolve(commit)).transpose()?.unwrap_or(head);
         let memory = memory_of(settings, &source)?;
         let remembered = memory.is_some();
-        let mut memory = memory.unwrap_or_default();
+        let (mut memory, own) = memory.unwrap_or_default();
+        let in_force: Vec<Version> = if own { memory.versions() } else { Vec::new() };
         let mut organisation = if remembered {
             open::organisation(&memory, now)
         } else {
@@ -70,17 +76,25 @@ impl View {
             };
             organisation.place(id, known, now);
         }
-        Ok(View { organisation, source, commit, remembered })
+        let unchanged = |version: &Version| match &version.document {
+            Document::Target(before) => {
+                let now = organisation.snapshot().target(before.id);
+                now.filter(|now| **now == **before).map(|_| before.id)
+            }
+            _ => None,
+        };
+        let readable = in_force.iter().filter_map(unchanged).collect();
+        Ok(View { organisation, source, commit, remembered, readable })
     }
 }
 
-/// The newest memory that can be had: the daemon's own log, else the published one.
-fn memory_of(settings: &Settings, source: &Source) -> Result<Option<Memory>, EngineError> {
+/// The newest memory that can be had, and whether it is the daemon's own log, else the published one.
+fn memory_of(settings: &Settings, source: &Source) -> Result<Option<(Memory, bool)>, EngineError> {
     let own = settings.state.join("provost.git");
-    for path in [own, source.path().to_owned()] {
+    for (path, own) in [(own, true), (source.path().to_owned(), false)] {
         if let Some(commit) = tip(&path) {
             let repository = git2::Repository::open(&path)?;
-            return Memory::read(&path, &repository, commit).map(Some);
+            return Memory::read(&path, &repository, commit).map(|memory| Some((memory, own)));
         }
     }
     Ok(None)
