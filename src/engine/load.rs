@@ -7,14 +7,40 @@ use provost_core::Sym;
 use provost_core::document::Kind;
 use provost_core::observed::Observed;
 use provost_core::organisation::{Amended, Known};
-use provost_core::snapshot::Version;
+use provost_core::snapshot::{Dirty, RuleVersion, Version};
 use provost_core::step::{Scope, World};
 use serde_json::json;
 
-use super::memory::{Desired, Standing, desired_file, rule_file};
+use super::memory::{Standing, desired_file, rule_file};
 use super::{Engine, EngineError};
 use crate::git::GitError;
 use crate::{registry, snapshot};
+
+/// What commits changed that count in memory, and are not on the record.
+#[derive(Default)]
+pub(super) struct Unrecorded {
+    amended: Amended,
+    trusted: bool,
+}
+
+impl Unrecorded {
+    /// Takes in what the next commit changed. Of a rule that changed twice the later version is in force.
+    fn absorb(&mut self, later: Amended) {
+        let Amended { dirty, changed } = &mut self.amended;
+        let Dirty { identities, roles, targets, policies, vanished, in_force } = later.dirty;
+        dirty.identities.extend(identities);
+        dirty.roles.extend(roles);
+        dirty.targets.extend(targets);
+        dirty.policies.extend(policies);
+        dirty.vanished.extend(vanished);
+        let again = |version: &RuleVersion| {
+            in_force.iter().any(|later| (later.kind, later.id) == (version.kind, version.id))
+        };
+        dirty.in_force.retain(|version| !again(version));
+        dirty.in_force.extend(in_force);
+        changed.extend(later.changed);
+    }
+}
 
 impl Engine {
     /// Makes a commit count, if it comes after the one that does.
@@ -50,12 +76,29 @@ impl Engine {
         now: Timestamp,
     ) -> Result<World, EngineError> {
         let changes = snapshot::read(&self.source, from, to)?;
+        let mut unrecorded = self.unrecorded.take().unwrap_or_default();
         let amended = self.organisation.amend(changes, trusted, now);
-        self.organisation.hold(None);
-        let vanished = self.organisation.snapshot().vanished().iter().copied().collect();
-        self.desired = Desired { commit: Some(to.to_string()), standing: self.standing()?, vanished };
-        self.record_rules(&amended, trusted, now)?;
-        Ok(self.amended(amended, now))
+        unrecorded.trusted |= trusted;
+        unrecorded.absorb(amended);
+        self.desired.commit = Some(to.to_string());
+        match self.put_on_record(&unrecorded, now) {
+            Ok(()) => {
+                self.organisation.hold(None);
+                Ok(self.amended(unrecorded.amended, now))
+            }
+            Err(error) => {
+                // What counts already in memory is told and recorded with the next try, and adds nothing until then.
+                self.organisation.hold(Some(Sym::new("the commit that counts is not on the record yet")));
+                self.unrecorded = Some(unrecorded);
+                Err(error)
+            }
+        }
+    }
+
+    fn put_on_record(&mut self, unrecorded: &Unrecorded, now: Timestamp) -> Result<(), EngineError> {
+        self.desired.vanished = self.organisation.snapshot().vanished().iter().copied().collect();
+        self.desired.standing = self.standing()?;
+        self.record_rules(&unrecorded.amended, unrecorded.trusted, now)
     }
 
     /// Takes over what a commit changed about targets, and says what the daemon has to know.

@@ -124,6 +124,8 @@ pub struct Engine {
     former: BTreeMap<Sym, Former>,
     /// Targets whose documents changed since this was last asked: they are read again.
     reread: BTreeSet<Sym>,
+    /// Commits that count in memory and could not be recorded.
+    unrecorded: Option<load::Unrecorded>,
     notes: Notes,
     /// Refusals that are on the record, so that each is there once.
     refused: HashSet<Sym>,

@@ -103,6 +103,7 @@ impl Engine {
             instances: BTreeMap::new(),
             former: BTreeMap::new(),
             reread: BTreeSet::new(),
+            unrecorded: None,
             notes: super::Notes::default(),
             refused: HashSet::new(),
             replan_at: BTreeMap::new(),
