@@ -20,6 +20,9 @@ const MAX_GROUP: usize = 1_000;
 /// One push of the log may take this long: a stuck remote is reported, and tried again.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Between two tries to publish what could not be published.
+const PUSH_AGAIN: Duration = Duration::from_secs(30);
+
 /// Why records are not durable.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("The audit log cannot be written, so nothing is changed anywhere: {0}.")]
@@ -278,11 +281,22 @@ impl Publisher {
             .name("publisher".to_owned())
             .spawn(move || {
                 let mut expected: Option<Option<CommitId>> = None;
-                while let Ok(mut tip) = inbox.recv() {
+                let mut unpublished: Option<CommitId> = None;
+                loop {
+                    // What was not published is tried again, also when nothing new is recorded.
+                    let next = match unpublished {
+                        None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                        Some(_) => inbox.recv_timeout(PUSH_AGAIN),
+                    };
+                    let mut tip = match (next, unpublished) {
+                        (Ok(tip), _) | (Err(RecvTimeoutError::Timeout), Some(tip)) => tip,
+                        (Err(_), _) => break,
+                    };
                     while let Ok(newer) = inbox.try_recv() {
                         tip = newer;
                     }
                     let result = push(&repository, &publishing, &mut expected, tip);
+                    unpublished = result.is_err().then_some(tip);
                     let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     match result {
                         Ok(()) => *state = PublishState { published: Some(tip.to_string()), error: None },
@@ -321,7 +335,14 @@ fn push(
     let mut from = match *expected {
         Some(known) => known,
         None => {
-            provost_audit::published(repository, remote, PUSH_TIMEOUT).map_err(|error| error.to_string())?
+            // What was published last, so that a branch that was removed meanwhile is not made again unseen.
+            let last =
+                provost_audit::last_published(repository, remote).map_err(|error| error.to_string())?;
+            match last {
+                Some(last) => Some(last),
+                None => provost_audit::published(repository, remote, PUSH_TIMEOUT)
+                    .map_err(|error| error.to_string())?,
+            }
         }
     };
     // An earlier push whose answer was lost is found once; a ref that moves twice meanwhile is not ours.
