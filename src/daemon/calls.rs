@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
 use super::settle;
-use crate::engine::{Engine, Prepared};
+use crate::engine::{Engine, EngineError, Prepared};
 use crate::{apply, observe};
 
 /// Begins one command.
@@ -31,7 +31,11 @@ pub(super) fn run(shared: &Shared, command: Command) {
             tokio::spawn(call(shared, target, operation));
         }
         Command::Abandon { target, operations } => {
-            tokio::spawn(abandon(shared, target, operations));
+            let recording = std::sync::Arc::clone(&shared.abandoning).try_read_owned().ok();
+            tokio::spawn(async move {
+                abandon(shared, target, operations).await;
+                drop(recording);
+            });
         }
         Command::Exit => {}
     }
@@ -55,8 +59,14 @@ fn fetch(shared: Shared) {
 
 fn load(shared: &Shared, commit: Sym) {
     let answer = shared.clone();
+    let runtime = tokio::runtime::Handle::current();
     shared.engine.run(move |engine| {
-        let result = engine.load(commit, Timestamp::now()).map_err(|error| error.to_string());
+        let loaded = engine.load(commit, Timestamp::now());
+        if let Err(EngineError::Record(error)) = &loaded {
+            send(&answer, Event::JournalBroken(error.to_string()));
+            runtime.spawn(settle::until_journal_heals(answer.clone()));
+        }
+        let result = loaded.map_err(|error| error.to_string());
         match &result {
             Ok(_) => tracing::info!(%commit, "the commit counts"),
             Err(error) => tracing::error!(%commit, %error, "the commit is not taken"),
@@ -127,10 +137,11 @@ async fn intend(shared: Shared, target: Sym, operations: Vec<OperationId>) {
         }
         Err(error) => Err(error.to_string()),
     };
-    if result.is_err() {
-        settle::when_journal_heals(shared.clone());
-    }
+    let failed = result.is_err();
     send(&shared, Event::Intended { target, result });
+    if failed {
+        settle::when_journal_heals(shared);
+    }
 }
 
 async fn call(shared: Shared, target: Sym, operation: OperationId) {
@@ -175,8 +186,8 @@ async fn record_outcome(
         .await;
     let Some((record, done)) = landed else { return Err(failure_of("the engine has ended")) };
     if let Err(error) = shared.engine.recorder().record(vec![record]).await {
-        settle::when_journal_heals(shared.clone());
         send(shared, Event::JournalBroken(error.to_string()));
+        settle::when_journal_heals(shared.clone());
         // Its call has ended; from here on it is in doubt, and settled as such.
         shared.engine.forget(operation);
         return Err(Failure { in_doubt: true, ..failure_of(&error.to_string()) });

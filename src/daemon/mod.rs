@@ -91,6 +91,8 @@ pub struct Shared {
     pub report: channel_of_one::Receiver<Report>,
     /// The settings.
     pub settings: Arc<Settings>,
+    /// Held by whoever records that intents are not attempted: the log is closed after that.
+    pub abandoning: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// Runs the daemon of these settings until it ends, and gives its last report. `settled` is called once, when there is
@@ -124,7 +126,13 @@ pub async fn run(
         held: std::sync::Arc::default(),
     };
     let (reports, newest) = channel_of_one::channel(report);
-    let shared = Shared { engine: handle, events, report: newest, settings: Arc::clone(&settings) };
+    let shared = Shared {
+        engine: handle,
+        events,
+        report: newest,
+        settings: Arc::clone(&settings),
+        abandoning: Arc::default(),
+    };
     let _watching = watch::start(&shared);
     tokio::spawn(upkeep::keep(shared.clone()));
     let control = http::listen(&shared).await?;
@@ -179,7 +187,11 @@ impl Shell {
         }
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
         loop {
-            let wake = self.daemon.wake().map(until).unwrap_or(Duration::from_secs(3600));
+            let mut wake = self.daemon.wake().map(until).unwrap_or(Duration::from_secs(3600));
+            if let Stay::UntilSettled(limit) = self.stay {
+                // A target that never answers wakes nobody.
+                wake = wake.min(limit.saturating_sub(began.elapsed()) + Duration::from_secs(1));
+            }
             let event = tokio::select! {
                 event = self.inbox.recv() => event.unwrap_or(Event::Stop),
                 () = tokio::time::sleep(wake) => Event::Tick,
@@ -241,6 +253,7 @@ impl Shell {
 
     async fn end(&mut self) {
         drop(std::fs::remove_file(&self.control));
+        drop(self.shared.abandoning.write().await);
         if let Err(error) = self.shared.engine.recorder().stop().await {
             tracing::error!(%error, "the audit log was not closed");
         }

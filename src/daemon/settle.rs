@@ -24,19 +24,27 @@ pub(super) async fn after_read(shared: &Shared, target: Sym) {
     }
 }
 
-/// Looks every second, and tells the daemon when records are taken again.
+/// Looks every second, and tells the daemon when records are taken again. Called after the daemon was told that they
+/// are not.
 pub(super) fn when_journal_heals(shared: Shared) {
+    tokio::spawn(until_journal_heals(shared));
+}
+
+/// The same, for whoever is on no task.
+pub(super) async fn until_journal_heals(shared: Shared) {
     if LOOKING.swap(true, Ordering::SeqCst) {
         return;
     }
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if shared.engine.recorder().flush().await.is_ok() {
-                break;
-            }
-        }
+    loop {
+        tokio::time::sleep(LOOK).await;
+        // Whoever fails from here on may have failed after this look, and needs another one.
         LOOKING.store(false, Ordering::SeqCst);
-        drop(shared.events.send(Event::JournalHealed));
-    });
+        if shared.engine.recorder().flush().await.is_ok() {
+            drop(shared.events.send(Event::JournalHealed));
+            return;
+        }
+        if LOOKING.swap(true, Ordering::SeqCst) {
+            return;
+        }
+    }
 }
