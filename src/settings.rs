@@ -262,10 +262,11 @@ impl Settings {
         overrides: &Overrides,
     ) -> Result<Settings, SettingsError> {
         if let Some(url) = overrides.repository.clone().or_else(|| variable("PROVOST_REPOSITORY")) {
-            settings.repository.url = url;
-        } else if !settings.repository.url.contains("://") && !settings.repository.url.contains('@') {
-            settings.repository.url = folder.join(&settings.repository.url).to_string_lossy().into_owned();
+            settings.repository.url = place(Path::new(""), &url);
+        } else {
+            settings.repository.url = place(folder, &settings.repository.url);
         }
+        settings.audit.remote = settings.audit.remote.take().map(|remote| place(folder, &remote));
         if let Some(branch) = overrides.branch.clone().or_else(|| variable("PROVOST_BRANCH")) {
             settings.repository.branch = branch;
         }
@@ -303,6 +304,17 @@ impl Settings {
             _ => Ok(settings),
         }
     }
+}
+
+/// A path below a folder, whole, because git is run in other folders; what is no path stays as it is. git itself takes
+/// `host:path` for another machine unless a slash comes before the colon.
+fn place(folder: &Path, url: &str) -> String {
+    let before_slash = url.split('/').next().unwrap_or_default();
+    if url.contains("://") || before_slash.contains(':') || before_slash.contains('@') {
+        return url.to_owned();
+    }
+    let joined = folder.join(url);
+    std::path::absolute(&joined).unwrap_or(joined).to_string_lossy().into_owned()
 }
 
 fn read_secret(path: &Path) -> Result<SecretString, String> {
@@ -350,6 +362,17 @@ mod tests {
         assert_eq!(settings.repository.url, folder.path().join("repository").to_string_lossy());
         let overrides = Overrides { branch: Some("live".to_owned()), ..Overrides::default() };
         assert_eq!(Settings::load(Some(&path), &overrides).unwrap().repository.branch, "live");
+    }
+
+    #[test]
+    fn a_path_becomes_whole_and_another_machine_stays_as_it_is() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(place(Path::new(""), "access"), here.join("access").to_string_lossy());
+        for remote in
+            ["https://example.com/a.git", "git@example.com:a.git", "example.com:a/b.git", "file:///srv/a"]
+        {
+            assert_eq!(place(Path::new("/etc"), remote), remote);
+        }
     }
 
     #[test]

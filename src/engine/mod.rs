@@ -157,7 +157,13 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
             while let Ok(job) = inbox.recv() {
-                job(&mut self);
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut self)));
+                if done.is_err() {
+                    // What is known may be half changed: a daemon that goes on would plan by it. The next start reads
+                    // everything again.
+                    tracing::error!("the engine failed, so provost ends");
+                    std::process::exit(70);
+                }
             }
         });
         if let Err(error) = thread {
