@@ -180,13 +180,9 @@ impl Engine {
         let held = snapshot.held_back();
         let instead =
             held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule)).filter_map(|held| held.instead);
-        let vanished = snapshot.vanished().iter().filter_map(|id| {
-            let version =
-                snapshot.version(Kind::Person, *id).or_else(|| snapshot.version(Kind::Service, *id));
-            version.map(|version| (version.path, version.blob))
-        });
+        let gone = snapshot.without_file().into_iter().map(|version| (version.path, version.blob));
         let text = |(path, blob): (Sym, [u8; 20])| text_at(&repository, path, &blob);
-        instead.chain(vanished).map(text).collect()
+        instead.chain(gone).map(text).collect()
     }
 
     /// The commit counts from here on, and these rules are in force.

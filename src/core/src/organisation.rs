@@ -312,14 +312,18 @@ impl Organisation {
         Limits::in_force(views, self.snapshot.guards(), self.access.identities().len())
     }
 
-    /// Departed identities that can still sign in somewhere.
+    /// Departed identities that can still sign in somewhere, or still hold what provost gave them.
     fn leaving(&self) -> BTreeSet<Sym> {
         let departed = |id: &Sym| {
             self.snapshot.identity(*id).is_some_and(|identity| identity.status() == Status::Departed)
         };
         let remains = |id: &Sym| {
             let links = |known: &Known| {
-                known.observed.links_of(*id).any(|(_, link)| !link.gone && link.disabled.is_none())
+                known.observed.links_of(*id).any(|(_, link)| {
+                    let held = known.observed.account(link.anchor).map(|seen| seen.entitlements);
+                    let holds = held.is_some_and(|held| held.iter().any(|key| link.ours.contains(key)));
+                    !link.gone && (link.disabled.is_none() || holds)
+                })
             };
             self.targets.values().any(links)
         };
@@ -333,7 +337,10 @@ impl Organisation {
         if self.facts.get(&target) == Some(&facts) {
             return Changed::new();
         }
-        self.catalog.targets.insert(target, facts.capabilities.clone());
+        // Of a target that was not read since the start nothing is known, which is not that it can do nothing.
+        if facts.capabilities != Capabilities::default() {
+            self.catalog.targets.insert(target, facts.capabilities.clone());
+        }
         self.facts.insert(target, facts);
         let dirty = Dirty { targets: [target].into(), ..Dirty::default() };
         self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now)

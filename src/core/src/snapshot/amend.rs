@@ -211,6 +211,11 @@ impl Snapshot {
         // Somewhere in what cannot be read the id may still be.
         if !self.unreadable.is_empty() {
             self.pending.insert(slot);
+            // Who has vanished before has left, also where this is the first commit that is read.
+            if departed.is_some() && self.vanished.contains(&id) {
+                let less = Lessened { status: Some(Status::Departed), ..Lessened::default() };
+                self.take_away(slot, Some(less), context, step);
+            }
             return;
         }
         match departed {

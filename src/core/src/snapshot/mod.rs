@@ -151,6 +151,21 @@ impl Snapshot {
         &self.vanished
     }
 
+    /// Versions of identities that count although no file of the commit has them: of those who have vanished, and of
+    /// those whose file is gone while something cannot be read that may be theirs. In the order of ids. A process that
+    /// begins anew needs them, for their leaving is not done.
+    pub fn without_file(&self) -> Vec<&Version> {
+        let vanished = self.vanished.iter().map(|id| (Kind::Person, *id));
+        let slots: BTreeSet<Slot> = self.pending.iter().copied().chain(vanished).collect();
+        let gone = |slot: &Slot| !self.loose_by_slot.contains_key(slot);
+        let identities = slots.into_iter().filter(|slot| slot.0 == Kind::Person).filter(gone);
+        identities
+            .filter_map(|slot| Some((slot, self.identities.get(&slot.1)?)))
+            .filter(|(slot, version)| !self.at_home(*slot, version))
+            .map(|(_, version)| version)
+            .collect()
+    }
+
     /// What agreement a risk needs: the policy's word, else the built-in one.
     pub fn tier(&self, risk: Risk) -> Tier {
         let name = match risk {

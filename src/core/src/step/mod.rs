@@ -474,9 +474,13 @@ impl Daemon {
         match result {
             Ok(world) => {
                 self.source.counted = Some(commit);
-                self.source.refused = None;
+                let refused = self.source.refused.take().is_some();
                 self.source.refusals = 0;
                 self.adopt(now, world);
+                if refused {
+                    // What adds was held until now.
+                    self.targets.values_mut().for_each(|target| target.replan(Scope::All));
+                }
             }
             Err(reason) => {
                 self.source.refused = Some((commit, reason));

@@ -141,7 +141,8 @@ impl TargetState {
                     && self.retry_at.is_none()
                     && self.calling.len() < self.target.concurrency.max(1) =>
             {
-                self.ready.iter().map(|next| bucket.ready_at(next.adds)).min()
+                let free = self.ready.iter().filter(|next| self.is_free(next));
+                free.map(|next| bucket.ready_at(next.adds)).min()
             }
             _ => None,
         };
@@ -230,17 +231,26 @@ impl TargetState {
 
     fn go_on_calling(&mut self, id: Sym, now: Timestamp, commands: &mut Vec<Command>) {
         while self.calling.len() < self.target.concurrency.max(1) {
-            let Some(first) = self.ready.front() else { break };
+            let Some(first) = self.ready.iter().position(|next| self.is_free(next)) else { break };
+            let taking = self.ready.iter().position(|next| !next.adds && self.is_free(next));
+            let adds = self.ready[first].adds;
             let mut may = |adds| self.bucket.as_mut().is_none_or(|bucket| bucket.take(now, adds));
             // What takes away has calls of its own, and does not stand in line behind what adds.
-            let place = match may(first.adds) {
-                true => Some(0),
-                false => self.ready.iter().position(|next| !next.adds).filter(|_| may(false)),
+            let place = match may(adds) {
+                true => Some(first),
+                false => taking.filter(|_| may(false)),
             };
             let Some(next) = place.and_then(|place| self.ready.remove(place)) else { break };
             commands.push(Command::Call { target: id, operation: next.id });
             self.calling.insert(next.id, next);
         }
+    }
+
+    /// Whether no call of the same identity is under way. Two calls on one account would answer in any order, and the
+    /// older answer would be taken for what the account is now.
+    fn is_free(&self, operation: &Queued) -> bool {
+        operation.identity.is_none()
+            || self.calling.values().all(|calling| calling.identity != operation.identity)
     }
 
     pub(super) fn read(

@@ -369,3 +369,14 @@ fn stop_drains_calls_gives_promises_back_and_does_not_wait_for_reads() {
     assert_eq!(daemon.step(at(3), called(2, None)), [Command::Exit]);
     assert_eq!(daemon.wake(), None);
 }
+
+#[test]
+fn an_identity_has_one_call_under_way_on_a_target() {
+    let mut daemon = planning();
+    let mut second = operation(2, false);
+    second.identity = Some("p-1".into());
+    daemon.step(at(1), plan(vec![operation(1, false), second, operation(3, false)]));
+    assert_eq!(calls(&daemon.step(at(1), intended(&[1, 2, 3]))), [1, 3]);
+    assert_eq!(calls(&daemon.step(at(2), called(3, None))), [0; 0]);
+    assert_eq!(calls(&daemon.step(at(2), called(1, None))), [2]);
+}

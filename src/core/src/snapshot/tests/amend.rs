@@ -266,3 +266,44 @@ fn a_deleted_role_goes_and_its_holders_are_told() {
     assert_eq!(branch.codes(), [("p2.yaml", "unknown-role")]);
     assert_eq!(roles_of(&branch, "p-2"), ["eng", "lead"], "the document stands as it is");
 }
+
+/// Another process: what counts without a file of the commit comes from its memory, everything else is read.
+fn restarted(branch: &Branch) -> Snapshot {
+    let remembered: Vec<Version> = branch.snapshot.without_file().into_iter().cloned().collect();
+    let rules = crate::document::Kind::ALL.into_iter().filter(|kind| kind.is_rule());
+    let rules = rules.flat_map(|kind| {
+        let ids = ["forge", "security", "eng", "lead"].map(Sym::new);
+        ids.into_iter().filter_map(move |id| branch.snapshot.version(kind, id).cloned())
+    });
+    let written = remembered.into_iter().map(|version| {
+        let text = person(version.document.id().as_str(), "");
+        Version { document: parse("p.yaml", text.as_bytes()).document.expect("it is sound"), ..version }
+    });
+    let vanished = branch.snapshot.vanished().iter().copied();
+    let mut snapshot = Snapshot::restore(written.chain(rules), vanished);
+    let files = branch.files.iter().map(|(path, text)| change(path.as_str(), text)).collect();
+    branch.world.context(|context| snapshot.amend(files, context));
+    snapshot
+}
+
+#[test]
+fn who_is_gone_while_something_is_unreadable_is_not_forgotten_by_a_restart() {
+    let mut branch = organisation();
+    branch.commit(&[("odd.yaml", "{kind: [p")]);
+    branch.commit(&[("p2.yaml", "")]);
+    assert_eq!(status_of(&branch, "p-2"), Some(Status::Active), "she may be in what nobody can read");
+    let again = restarted(&branch);
+    assert_eq!(again.person("p-2".into()).map(|person| person.status), Some(Status::Active));
+}
+
+#[test]
+fn who_has_vanished_has_left_although_another_process_finds_something_unreadable() {
+    let mut branch = organisation();
+    branch.world.leaving.insert("p-2".into());
+    branch.commit(&[("p2.yaml", "")]);
+    assert_eq!(status_of(&branch, "p-2"), Some(Status::Departed));
+    branch.commit(&[("odd.yaml", "{kind: [p")]);
+    assert_eq!(status_of(&branch, "p-2"), Some(Status::Departed));
+    let again = restarted(&branch);
+    assert_eq!(again.person("p-2".into()).map(|person| person.status), Some(Status::Departed));
+}

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZoneDatabase;
 use provost_sdk::{AccountKind, Attribute, Capabilities, EntitlementKind, Risk, Setting, SettingKind};
 
-use super::{Catalog, Change, ConnectorFacts, Context, Dirty, File, RuleVersion, Snapshot};
+use super::{Catalog, Change, ConnectorFacts, Context, Dirty, File, RuleVersion, Snapshot, Version};
 use crate::Sym;
 use crate::document::{GrantSpec, Target, parse};
 

@@ -1,0 +1,462 @@
+//! The shell around the step, with a heap of events in the place of the world. It decides nothing; it keeps virtual
+//! time, brings about what the disturbances ask for, and hands everything that it sees to the checks.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::rc::Rc;
+
+use jiff::{SignedDuration, Timestamp};
+use provost_core::Sym;
+use provost_core::observed::Collector;
+use provost_core::step::{Command, Daemon, Event, Failure, Mode, OperationId, Pace, Scope};
+use provost_memory::{ReadFault, WriteFault};
+use provost_sdk::{Anchor, Error, ErrorKind, IdempotencyKey, Operation, Receipt, Wanted as Find};
+
+use super::checks::Checks;
+use super::desired::{Commit, Desired};
+use super::dice::Dice;
+use super::disturb::Weather;
+use super::engine::{Engine, Reading, TIMEOUT, commit_name, commit_number};
+use super::genesis::{self, Site, TARGETS};
+use super::log::Log;
+
+pub struct Shell {
+    pub now: Timestamp,
+    pub dice: Dice,
+    pub sites: BTreeMap<&'static str, Site>,
+    pub desired: Desired,
+    pub commits: Vec<Commit>,
+    pub head: usize,
+    pub log: Log,
+    pub engine: Engine,
+    pub daemon: Daemon,
+    pub weather: Weather,
+    pub checks: Checks,
+    heap: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    due: BTreeMap<u64, Due>,
+    next: u64,
+    /// Whatever was under way in an earlier process is answered to nobody.
+    process: u64,
+    plans: u64,
+    looking: bool,
+    /// Targets whose next whole read an operator said to take as it is.
+    pub trusted: BTreeSet<&'static str>,
+    pub trace: bool,
+}
+
+/// What the heap brings.
+enum Due {
+    /// Wake the daemon.
+    Tick,
+    /// Run a command that takes a while.
+    Run(u64, Command),
+    /// Tell the daemon.
+    Tell(u64, Event),
+    ReadEnds {
+        process: u64,
+        target: &'static str,
+        reading: Result<Reading, Error>,
+        whole: bool,
+        lie: bool,
+    },
+    Land {
+        process: u64,
+        call: Call,
+        answer_at: Timestamp,
+    },
+    Answer {
+        process: u64,
+        id: OperationId,
+        target: &'static str,
+        result: Result<Receipt, Error>,
+    },
+    /// See whether the journal can be written again.
+    Look(u64),
+    /// Somebody does something.
+    Disturb,
+    /// A leaver has to be out by now.
+    Leaver {
+        id: String,
+        since: Timestamp,
+    },
+}
+
+/// One call under way.
+struct Call {
+    id: OperationId,
+    target: &'static str,
+    operation: Operation,
+    key: String,
+    identity: Option<Sym>,
+}
+
+pub fn beginning() -> Timestamp {
+    "2026-12-01T08:00:00Z".parse().expect("an instant")
+}
+
+/// The target's name with the life of the program.
+pub fn site_name(target: Sym) -> &'static str {
+    TARGETS.into_iter().find(|name| target == **name).expect("every target is known")
+}
+
+impl Shell {
+    pub fn new(seed: u64, trace: bool) -> Shell {
+        let now = beginning();
+        let mut dice = Dice::new(seed);
+        let sites = genesis::sites(&mut dice);
+        let desired = genesis::desired(&sites, &mut dice);
+        let commits = vec![Commit { parent: None, files: Rc::new(desired.files()) }];
+        let mut log = Log::default();
+        let (mut engine, _) = Engine::open(&log, &commits, now);
+        let mut world = engine.trust(commit_name(0), &commits, &mut log, now);
+        world.changed = world.targets.keys().map(|target| (*target, Scope::All)).collect();
+        let checks = Checks::new(&engine.organisation);
+        let weather = Weather::draw(&mut dice);
+        let mut shell = Shell {
+            now,
+            dice,
+            sites,
+            desired,
+            commits,
+            head: 0,
+            log,
+            engine,
+            daemon: Daemon::new(Pace::default(), Some(commit_name(0)), seed),
+            weather,
+            checks,
+            heap: BinaryHeap::new(),
+            due: BTreeMap::new(),
+            next: 0,
+            process: 0,
+            plans: 0,
+            looking: false,
+            trusted: BTreeSet::new(),
+            trace,
+        };
+        shell.checks.expect_sound(&shell.engine.organisation);
+        shell.tell(Event::Start(world));
+        shell
+    }
+
+    /// Runs until an instant.
+    pub fn run_until(&mut self, end: Timestamp) {
+        while let Some(Reverse((at, number))) = self.heap.peek().copied() {
+            if at > end {
+                break;
+            }
+            self.heap.pop();
+            self.now = at;
+            let due = self.due.remove(&number).expect("everything on the heap is due");
+            self.happen(due);
+        }
+        self.now = end;
+    }
+
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{} {}", self.now, what());
+        }
+    }
+
+    fn push(&mut self, at: Timestamp, due: Due) {
+        self.next += 1;
+        self.heap.push(Reverse((at.max(self.now), self.next)));
+        self.due.insert(self.next, due);
+    }
+
+    pub fn disturb_at(&mut self, at: Timestamp) {
+        self.push(at, Due::Disturb);
+    }
+
+    pub fn expect_gone(&mut self, id: &str, since: Timestamp, at: Timestamp) {
+        self.push(at, Due::Leaver { id: id.to_owned(), since });
+    }
+
+    fn soon(&mut self, millis: usize) -> Timestamp {
+        self.now + SignedDuration::from_millis(self.dice.below(millis) as i64)
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Tick => {
+                if self.daemon.wake().is_some_and(|at| at <= self.now) {
+                    self.tell(Event::Tick);
+                }
+            }
+            Due::Run(process, command) if process == self.process => self.run(command),
+            Due::Tell(process, event) if process == self.process => self.tell(event),
+            Due::ReadEnds { process, target, reading, whole, lie } if process == self.process => {
+                self.read_ends(target, reading, whole, lie);
+            }
+            Due::Land { process, call, answer_at } => self.land(process, call, answer_at),
+            Due::Answer { process, id, target, result } if process == self.process => {
+                self.answer(id, target, result);
+            }
+            Due::Look(process) if process == self.process => self.look(),
+            Due::Run(..) | Due::Tell(..) | Due::ReadEnds { .. } | Due::Answer { .. } | Due::Look(_) => {}
+            Due::Disturb => super::disturb::disturb(self),
+            Due::Leaver { id, since } => super::disturb::check_leaver(self, &id, since),
+        }
+    }
+
+    /// Tells the daemon, and begins what it says.
+    pub fn tell(&mut self, event: Event) {
+        self.say(|| format!("  event {}", short(&event)));
+        let commands = self.daemon.step(self.now, event);
+        for command in commands {
+            self.say(|| format!("  command {command:?}"));
+            self.begin(command);
+        }
+        if let Some(at) = self.daemon.wake() {
+            // A wake in the past would never let time go on.
+            self.push(at.max(self.now + SignedDuration::from_millis(1)), Due::Tick);
+        }
+    }
+
+    fn begin(&mut self, command: Command) {
+        match command {
+            Command::Read { target, mode } => self.read(site_name(target), mode),
+            Command::Call { target, operation } => self.call(site_name(target), operation),
+            Command::Exit => {}
+            command => {
+                let at = self.soon(200);
+                self.push(at, Due::Run(self.process, command));
+            }
+        }
+    }
+
+    fn run(&mut self, command: Command) {
+        let now = self.now;
+        let event = match command {
+            Command::Fetch => Event::Head(if self.weather.fetch_fails(now) {
+                Err("the repository does not answer".to_owned())
+            } else {
+                Ok(commit_name(self.head))
+            }),
+            Command::Load(commit) => {
+                let result = self.engine.load(commit, &self.commits, &mut self.log, now);
+                self.say(|| {
+                    format!("  loaded {commit} {}", result.as_ref().err().cloned().unwrap_or_default())
+                });
+                self.checks.rules(&self.engine.organisation);
+                Event::Loaded { commit, result }
+            }
+            Command::Advance => Event::Advanced(self.engine.advance(now)),
+            Command::Plan { target, scope } => {
+                self.plans += 1;
+                let plan = self.engine.plan(target, &scope, self.plans, &mut self.log, now);
+                self.checks.planned(&self.engine, target, self.plans);
+                Event::Planned { target, plan }
+            }
+            Command::Intend { target, operations } => {
+                let result = self.engine.intend(target, &operations, &mut self.log, now);
+                if result.is_err() {
+                    self.look_later();
+                }
+                Event::Intended { target, result: result.map(|()| operations) }
+            }
+            Command::Abandon { operations, .. } => {
+                self.engine.abandoned(&operations, &mut self.log);
+                return;
+            }
+            Command::Read { .. } | Command::Call { .. } | Command::Exit => return,
+        };
+        let at = self.soon(20);
+        self.push(at, Due::Tell(self.process, event));
+    }
+
+    fn read(&mut self, target: &'static str, mode: Mode) {
+        let known = self
+            .engine
+            .organisation
+            .target(Sym::new(target))
+            .map_or(0, |known| known.observed.accounts().len());
+        let fault = self.weather.read_fault(target, self.now, known, &mut self.dice);
+        let cursor = match mode {
+            Mode::Delta if self.sites[target].system.shape().delta => self.engine.cursor(Sym::new(target)),
+            _ => None,
+        };
+        let whole = cursor.is_none();
+        let mut found = Collector::begin(self.now, cursor.clone());
+        let system = &mut self.sites.get_mut(target).expect("it is there").system;
+        system.faults.every_read = fault.clone();
+        let capabilities = system.describe();
+        let read = system.observe(cursor.as_ref(), &mut found);
+        system.faults.every_read = None;
+        let (target_name, began) = (Sym::new(target), self.now);
+        let lie = matches!(fault, Some(ReadFault::Empty | ReadFault::Shrunken(_)));
+        let slow = self.weather.slow(target, self.now);
+        let at = self.soon(if slow { 20_000 } else { 800 });
+        let reading = read.map(|read| Reading { target: target_name, began, capabilities, found, read });
+        self.push(at, Due::ReadEnds { process: self.process, target, reading, whole, lie });
+    }
+
+    fn read_ends(&mut self, target: &'static str, reading: Result<Reading, Error>, whole: bool, lie: bool) {
+        let (name, now) = (Sym::new(target), self.now);
+        let result = match reading {
+            Err(error) => {
+                Err(Failure { kind: error.kind.clone(), message: error.to_string(), in_doubt: false })
+            }
+            Ok(reading) => {
+                let before = self.checks.before_read(&self.engine, name);
+                let began = reading.began;
+                match self.engine.merge(reading, &mut self.log, now) {
+                    Ok((summary, unsure)) => {
+                        let trusted = whole && summary.partial.is_none() && self.trusted.remove(target);
+                        // Of a delta nobody can tell that it left something out.
+                        let sound = summary.partial.is_none()
+                            && summary.alarm.is_none()
+                            && (!lie || !whole || trusted);
+                        self.checks.after_read(&self.engine, name, before, whole, lie, sound, began);
+                        self.look_up(target, unsure);
+                        self.engine.settle(name, &mut self.log, now);
+                        Ok(summary)
+                    }
+                    Err(why) => Err(Failure { kind: ErrorKind::Unavailable, message: why, in_doubt: false }),
+                }
+            }
+        };
+        self.tell(Event::Read { target: name, result });
+    }
+
+    fn look_up(&mut self, target: &'static str, anchors: Vec<Sym>) {
+        let fault = self.weather.read_fault(target, self.now, 0, &mut self.dice);
+        let system = &mut self.sites.get_mut(target).expect("it is there").system;
+        // A look-up that lies is beyond what can be known; one that fails is not.
+        system.faults.every_read = fault.filter(|fault| matches!(fault, ReadFault::Fail(_)));
+        let found: Vec<_> = anchors
+            .into_iter()
+            .filter_map(|anchor| {
+                let account = system.look_up(&Find::Anchor(Anchor(anchor.to_string()))).ok()?;
+                Some((anchor, account))
+            })
+            .collect();
+        system.faults.every_read = None;
+        self.engine.looked_up(Sym::new(target), found, &mut self.log, self.now);
+    }
+
+    fn call(&mut self, target: &'static str, id: OperationId) {
+        let Some(prepared) = self.engine.prepared.get(&id).cloned() else {
+            let message = "The operation is not known any more.".to_owned();
+            let failure = Failure { kind: ErrorKind::Unavailable, message, in_doubt: false };
+            let event = Event::Called { target: Sym::new(target), operation: id, result: Err(failure) };
+            self.push(self.now, Due::Tell(self.process, event));
+            return;
+        };
+        let late = prepared.not_after.is_none_or(|at| self.now > at);
+        let operation = prepared.operation();
+        self.say(|| format!("  call {id:?} {} {operation:?}", prepared.key()));
+        let Some(operation) = operation.filter(|_| !late) else {
+            let kind = if late { ErrorKind::Timeout } else { ErrorKind::NotFound };
+            let error = Error::new(kind, "The call was not begun.");
+            let at = self.soon(5);
+            self.push(at, Due::Answer { process: self.process, id, target, result: Err(error) });
+            return;
+        };
+        self.checks.called(&self.log, id, &prepared, &operation, self.now);
+        let slow = self.weather.slow(target, self.now);
+        let answer_at = self.soon(if slow { 9_000 } else { 500 });
+        let land_at = if self.dice.chance(50) { self.now } else { answer_at };
+        let identity = prepared.planned.identity;
+        let call = Call { id, target, operation, key: prepared.key(), identity };
+        self.push(land_at, Due::Land { process: self.process, call, answer_at });
+    }
+
+    /// The call arrives, whether or not anybody waits for its answer any more.
+    fn land(&mut self, process: u64, call: Call, answer_at: Timestamp) {
+        let Call { id, target, operation, key, identity } = call;
+        let fault = match self.weather.always_fails(target, identity) {
+            true => Some(WriteFault::Fail(ErrorKind::InvalidValue)),
+            false => self.weather.write_fault(target, self.now, &mut self.dice),
+        };
+        let system = &mut self.sites.get_mut(target).expect("it is there").system;
+        system.faults.every_write = fault;
+        let result = system.apply(&operation, &IdempotencyKey(key));
+        system.faults.every_write = None;
+        self.say(|| {
+            format!(
+                "  lands {id:?} {}",
+                result
+                    .as_ref()
+                    .err()
+                    .map(|error| format!("{error} {:?}", error.may_have_landed))
+                    .unwrap_or_default()
+            )
+        });
+        let lost = result.as_ref().err().is_some_and(|error| error.may_have_landed);
+        let at = if lost { answer_at + TIMEOUT } else { answer_at };
+        self.push(at, Due::Answer { process, id, target, result });
+    }
+
+    /// The outcome is durable before the daemon hears of it.
+    fn answer(&mut self, id: OperationId, target: &'static str, result: Result<Receipt, Error>) {
+        let name = Sym::new(target);
+        let failure = result.as_ref().err().map(|error| Failure {
+            kind: error.kind.clone(),
+            message: error.to_string(),
+            in_doubt: error.may_have_landed,
+        });
+        self.checks.answered(id, &self.engine, &result, self.now);
+        let prepared = self.engine.prepared.get(&id).cloned();
+        let result = match self.engine.landed(id, &result, &mut self.log, self.now) {
+            Ok(done) => failure.map_or(Ok(done), Err),
+            Err(why) => {
+                self.look_later();
+                self.checks.unrecorded(prepared, self.now);
+                self.tell(Event::JournalBroken(why.clone()));
+                Err(Failure { kind: ErrorKind::Unavailable, message: why, in_doubt: true })
+            }
+        };
+        self.tell(Event::Called { target: name, operation: id, result });
+    }
+
+    fn look_later(&mut self) {
+        if !std::mem::replace(&mut self.looking, true) {
+            self.push(self.now + SignedDuration::from_secs(1), Due::Look(self.process));
+        }
+    }
+
+    fn look(&mut self) {
+        self.looking = false;
+        match self.log.broken {
+            true => self.look_later(),
+            false => self.tell(Event::JournalHealed),
+        }
+    }
+
+    /// The process ends in the middle of everything, and another one begins with what the log remembers.
+    pub fn restart(&mut self) {
+        self.process += 1;
+        self.looking = false;
+        self.trusted.clear();
+        self.checks.restarted(self.now);
+        let (engine, world) = Engine::open(&self.log, &self.commits, self.now);
+        self.engine = engine;
+        let seed = self.dice.roll();
+        self.daemon = Daemon::new(Pace::default(), self.log.counted, seed);
+        self.tell(Event::Start(world));
+    }
+
+    /// Puts what is desired on the tip of the branch.
+    pub fn commit(&mut self) {
+        let files = Rc::new(self.desired.files());
+        self.commits.push(Commit { parent: Some(self.head), files });
+        self.head = self.commits.len() - 1;
+        let head = self.head;
+        self.say(|| format!("commit c{head}"));
+        if self.dice.chance(50) {
+            self.tell(Event::Nudge);
+        }
+    }
+
+    /// Whether the tip of the branch counts already.
+    pub fn counts(&self) -> bool {
+        self.log.counted.map(commit_number) == Some(self.head)
+    }
+}
+
+fn short(event: &Event) -> String {
+    let mut text = format!("{event:?}");
+    text.truncate(300);
+    text
+}
