@@ -4,6 +4,7 @@
 //! let through, records it, and talks to people. ARCHITECTURE.md has the map.
 
 pub mod apply;
+pub mod approval;
 pub mod check;
 pub mod cli;
 pub mod conformance;

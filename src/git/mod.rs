@@ -4,6 +4,7 @@
 //! the git program reads blobs in bulk, and every blob's id is asked for by id.
 
 mod blobs;
+mod branch;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::process::Command;
 use git2::{ErrorCode, Oid, Repository};
 
 pub use blobs::{Blob, read_blobs};
+pub use branch::{APPROVALS, Branch, FileChange, Listed, PLANS, list, read_small, tip};
 pub use tree::{Entry, Refused, changed_between, files_of};
 
 /// Why the repository cannot be read.

@@ -94,7 +94,7 @@ impl SigningKey {
     }
 
     /// An SSHSIG signature (namespace `git`, SHA-512) as the armoured text that git puts into `gpgsig`.
-    pub(crate) fn sign(&self, payload: &[u8]) -> Result<String> {
+    pub fn sign(&self, payload: &[u8]) -> Result<String> {
         let failed = |error: ssh_key::Error| key_error("of the daemon", &error.to_string());
         SshSig::sign(&self.key, NAMESPACE, HashAlg::Sha512, payload)
             .and_then(|signature| signature.to_pem(LineEnding::LF))

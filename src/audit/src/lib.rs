@@ -41,6 +41,7 @@ mod record;
 mod recover;
 mod reference;
 mod repository;
+pub mod sshsig;
 mod tree;
 pub mod verify;
 mod view;

@@ -11,4 +11,5 @@ mod publishing;
 mod reading;
 mod recording;
 mod recovering;
+mod signing;
 mod verifying;
