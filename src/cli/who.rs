@@ -7,6 +7,7 @@ use provost_core::Sym;
 use provost_core::set::Spec;
 use serde::Serialize;
 
+use super::audit::instant;
 use super::{CliError, Config, Output, output, why};
 use crate::engine::View;
 use crate::settings::Overrides;
@@ -17,6 +18,7 @@ use crate::settings::Overrides;
 ///   provost who forge group:engineering
 ///   provost who tickets project:platform#member --output json
 ///   provost who workforce                everybody with an account there
+///   provost who production group:admins --at 2026-06-30
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -24,6 +26,9 @@ pub(crate) struct Args {
     target: String,
     /// What: KIND:NAME, or KIND:NAME#ROLE; a NAME alone where the target has one kind of that name
     entitlement: Option<String>,
+    /// At this instant, or at the end of this day in UTC: the past by the audit log, the future by what counts now
+    #[arg(long, value_name = "DATE")]
+    at: Option<String>,
     /// The desired-state repository, instead of the settings'
     #[arg(long, value_name = "URL")]
     repo: Option<String>,
@@ -45,7 +50,10 @@ struct Holder {
 pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let overrides = Overrides { repository: args.repo.clone(), ..Overrides::default() };
     let settings = config.load_for(args.repo.as_deref(), &overrides)?;
-    let view = View::open(&settings, None, Timestamp::now())?;
+    let view = match &args.at {
+        Some(at) => View::open_at(&settings, instant(at, true)?)?,
+        None => View::open(&settings, None, Timestamp::now())?,
+    };
     let target = why::known_target(&view.organisation, &args.target)?;
     let spec = args.entitlement.as_deref().map(|text| parse(&view, target, text)).transpose()?;
     let holders = holders(&view, target, spec);

@@ -9,6 +9,7 @@ use provost_core::access::{About, GrantState, GrantWithCauses, Lifecycle, NotHel
 use provost_core::organisation::Organisation;
 use serde::Serialize;
 
+use super::audit::instant;
 use super::{CliError, Config, Output, output};
 use crate::engine::View;
 use crate::settings::Overrides;
@@ -20,6 +21,7 @@ use crate::text::safe;
 ///   provost why p-1042
 ///   provost why p-1042 production
 ///   provost why p-1042 --role production-admin
+///   provost why p-1042 --at 2026-06-30
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -30,6 +32,9 @@ pub(crate) struct Args {
     /// Why not this role
     #[arg(long, conflicts_with = "target")]
     role: Option<String>,
+    /// At this instant, or at the end of this day in UTC: the past by the audit log, the future by what counts now
+    #[arg(long, value_name = "DATE")]
+    at: Option<String>,
     /// The desired-state repository, instead of the settings'
     #[arg(long, value_name = "URL")]
     repo: Option<String>,
@@ -59,7 +64,10 @@ struct Account {
 pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let overrides = Overrides { repository: args.repo.clone(), ..Overrides::default() };
     let settings = config.load_for(args.repo.as_deref(), &overrides)?;
-    let view = View::open(&settings, None, Timestamp::now())?;
+    let view = match &args.at {
+        Some(at) => View::open_at(&settings, instant(at, true)?)?,
+        None => View::open(&settings, None, Timestamp::now())?,
+    };
     let organisation = &view.organisation;
     let identity = find(organisation, &args.person)?;
     let about = match (&args.target, &args.role) {

@@ -15,6 +15,7 @@ mod operations;
 mod prepared;
 mod reads;
 mod records;
+mod rotation;
 mod shared;
 mod view;
 
@@ -37,6 +38,7 @@ pub use held::Held;
 pub use open::{Created, OpenOptions};
 pub use prepared::Prepared;
 pub use records::summary;
+pub use rotation::rotate_key;
 pub use shared::Adopted;
 pub use view::View;
 

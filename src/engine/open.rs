@@ -18,7 +18,7 @@ use serde_json::json;
 use super::memory::Memory;
 use super::moved::Former;
 use super::shared::Shared;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, rotation};
 use crate::git::Source;
 use crate::recorder::{Publishing, Recorder};
 use crate::registry;
@@ -50,7 +50,7 @@ impl Engine {
         source.head()?;
         let commit = source.resolve(options.trust.as_deref().unwrap_or("HEAD"))?;
         std::fs::create_dir_all(&settings.state).map_err(|error| unusable(&settings.state, &error))?;
-        let key = SigningKey::load_or_generate(&key_path(&settings))?;
+        let key = SigningKey::load_or_generate(&rotation::key_path(&settings))?;
         let body = json!({ "repository": settings.repository.url, "branch": settings.repository.branch });
         let log =
             Log::create(&settings.state, key, Genesis { at: Timestamp::now(), body, changes: Vec::new() })?;
@@ -76,11 +76,7 @@ impl Engine {
         died: impl FnOnce(String) + Send + 'static,
     ) -> Result<(Engine, World), EngineError> {
         let now = Timestamp::now();
-        let key = SigningKey::load_or_generate(&key_path(&settings))?;
-        let (log, recovery) = Log::open(&settings.state, key, now).map_err(|error| match error {
-            provost_audit::Error::NotFound(_) => EngineError::NoInstallation(settings.state.clone()),
-            error => error.into(),
-        })?;
+        let (log, recovery) = rotation::open_log(&settings, now)?;
         if !recovery.open.is_empty() {
             tracing::warn!(
                 count = recovery.open.len(),
@@ -182,10 +178,6 @@ fn remembered(log: &Log) -> Result<Memory, EngineError> {
 fn publishing(settings: &Settings) -> Option<Publishing> {
     let remote = settings.audit.remote.clone().unwrap_or_else(|| settings.repository.url.clone());
     (settings.audit.publish == Publish::Always).then_some(Publishing { remote })
-}
-
-fn key_path(settings: &Settings) -> std::path::PathBuf {
-    settings.state.join("signing-key")
 }
 
 fn unusable(state: &Path, error: &std::io::Error) -> EngineError {

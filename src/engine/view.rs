@@ -14,6 +14,7 @@ use provost_core::snapshot::{Snapshot, Version};
 use super::memory::Memory;
 use super::{EngineError, open};
 use crate::git::Source;
+use crate::history::History;
 use crate::registry;
 use crate::settings::Settings;
 use crate::snapshot;
@@ -41,6 +42,34 @@ impl View {
         let head = source.head()?;
         let commit = commit.map(|commit| source.resolve(commit)).transpose()?.unwrap_or(head);
         let memory = memory_of(settings, &source)?;
+        View::of(source, memory, commit, now)
+    }
+
+    /// What counted at an instant of the past, by the audit log: its last record then, and the commit that counted.
+    ///
+    /// # Errors
+    /// If the log began later, or if the commit that counted is not in the desired repository any more.
+    pub fn open_at(settings: &Settings, at: Timestamp) -> Result<View, EngineError> {
+        let source = open::source(settings);
+        let history = History::open(settings, |_, _| ())?;
+        let record = history
+            .at(at.as_second())?
+            .ok_or_else(|| EngineError::Broken(format!("The audit log began after {at}.")))?;
+        let own = settings.state.join("provost.git");
+        let memory = Memory::read(&own, &git2::Repository::open(&own)?, Oid::from_str(&record.to_string())?)?;
+        let counted = memory.desired.commit.as_deref().map(Oid::from_str).transpose()?;
+        let commit = counted.filter(|commit| has(&source, *commit)).ok_or_else(|| {
+            EngineError::Broken(format!("The commit that counted at {at} is not in the desired repository."))
+        })?;
+        View::of(source, Some((memory, true)), commit, at)
+    }
+
+    fn of(
+        source: Source,
+        memory: Option<(Memory, bool)>,
+        commit: Oid,
+        now: Timestamp,
+    ) -> Result<View, EngineError> {
         let remembered = memory.is_some();
         let (mut memory, own) = memory.unwrap_or_default();
         let in_force: Vec<Version> = if own { memory.versions() } else { Vec::new() };

@@ -54,3 +54,61 @@ fn the_log_verifies_and_a_pin_that_is_not_in_it_is_found() {
     let output = demo.provost(&["audit", "verify", "--pin", pin.trim()]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[test]
+fn records_are_found_by_person_time_and_cause_and_exported_with_their_bodies() {
+    let demo = Demo::once();
+    let by_person = demo.json(&["audit", "log", "--person", "p-0007", "--kind", "outcome"]);
+    let entries = by_person.as_array().unwrap();
+    assert!(!entries.is_empty());
+    assert!(entries.iter().all(|entry| entry["subject"] == "p-0007" && entry["kind"] == "outcome-applied"));
+    let by_cause = demo.json(&["audit", "log", "--cause", "engineer", "--kind", "outcome"]);
+    assert!(by_cause.as_array().unwrap().len() > 3, "{by_cause:#}");
+    assert_eq!(demo.json(&["audit", "log", "--cause", "no-such-role"]), serde_json::json!([]));
+    assert_eq!(demo.json(&["audit", "log", "--until", "2020-01-01"]), serde_json::json!([]));
+
+    let all = demo.provost(&["audit", "export"]);
+    assert_success(&all);
+    let lines: Vec<serde_json::Value> = String::from_utf8(all.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let records = demo.json(&["audit", "verify"])["records"].as_u64().unwrap();
+    assert_eq!(lines.len() as u64, records);
+    assert!(lines.iter().zip(1..).all(|(line, seq)| line["seq"] == seq && line["body"].is_object()));
+    let csv = demo.provost(&["audit", "export", "--format", "csv", "--target", "forge"]);
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert!(csv.starts_with("seq,at,kind,") && csv.lines().count() > 3);
+}
+
+#[test]
+fn the_past_is_answered_by_the_log() {
+    let demo = Demo::once();
+    let now = jiff::Timestamp::now().to_string();
+    assert_eq!(demo.json(&["who", "forge", "--at", &now]), demo.json(&["who", "forge"]));
+    let later = demo.json(&["who", "forge", "--at", "2999-01-01"]);
+    assert_ne!(later, demo.json(&["who", "forge"]), "by then one has begun, and a guest has left");
+    let began = demo.provost(&["who", "forge", "--at", "2020-01-01"]);
+    assert_eq!(began.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&began.stderr).contains("began after"));
+    let then = demo.json(&["why", "p-1042", "--at", &now]);
+    assert_eq!(then, demo.json(&["why", "p-1042"]));
+}
+
+#[test]
+fn a_new_key_takes_over_and_the_log_still_verifies_from_the_first_one() {
+    let demo = Demo::once();
+    let public = || std::fs::read_to_string(demo.dir().join("state/signing-key.pub")).unwrap();
+    let first = public();
+    let other = demo.dir().join("first.pub");
+    std::fs::write(&other, &first).unwrap();
+    assert_success(&demo.provost(&["audit", "rotate-key"]));
+    assert!(public().ends_with(&first) && public() != first, "both are listed, the new one first");
+    assert_success(&demo.provost(&["run", "--once"]));
+    assert_success(&demo.provost(&["audit", "rotate-key"]));
+    for signers in [other, demo.dir().join("state/signing-key.pub")] {
+        let report = demo.json(&["audit", "verify", "--signers", &signers.to_string_lossy()]);
+        assert!(report["findings"].as_array().unwrap().is_empty(), "{report:#}");
+    }
+}

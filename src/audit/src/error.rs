@@ -100,6 +100,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The log is signed by another key than the one that was given.
+    #[error(
+        "the log says that {signs} signs its next record, and the key that was given is {given}: bring that key back"
+    )]
+    OtherKey {
+        /// The public key that signs.
+        signs: String,
+        /// The public half of what was given.
+        given: String,
+    },
     /// The git program failed.
     #[error("git {command} failed: {message}")]
     Git {

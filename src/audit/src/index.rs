@@ -88,6 +88,8 @@ pub struct Query {
     pub to: Option<i64>,
     /// Only records with a smaller number: the last one of the page before.
     pub before: Option<u64>,
+    /// Only records with a larger number, and the oldest first.
+    pub after: Option<u64>,
     /// At most this many; 0 for all.
     pub limit: usize,
 }
@@ -191,9 +193,9 @@ impl Index {
         }
     }
 
-    /// Records that match, newest first.
+    /// Records that match, newest first; oldest first where the query says after which.
     pub fn history(&self, query: &Query) -> Result<Vec<IndexEntry>> {
-        let Query { subject, target, kind, evidence, desired_commit, from, to, before, limit } = query;
+        let Query { subject, target, kind, evidence, desired_commit, from, to, before, after, limit } = query;
         let mut conditions = vec!["1".to_owned()];
         let mut values: Vec<rusqlite::types::Value> = Vec::new();
         let mut equal = |column: &str, value: &Option<String>| {
@@ -215,7 +217,8 @@ impl Index {
             None => {}
         }
         let before = before.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX));
-        for (condition, value) in [("at >=", *from), ("at <=", *to), ("seq <", before)] {
+        let later = after.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX));
+        for (condition, value) in [("at >=", *from), ("at <=", *to), ("seq <", before), ("seq >", later)] {
             if let Some(value) = value {
                 values.push(value.into());
                 conditions.push(format!("{condition} ?{}", values.len()));
@@ -223,8 +226,9 @@ impl Index {
         }
         let limit = if *limit == 0 { -1 } else { i64::try_from(*limit).unwrap_or(-1) };
         let sql = format!(
-            "SELECT {COLUMNS} FROM records WHERE {} ORDER BY seq DESC LIMIT {limit}",
-            conditions.join(" AND ")
+            "SELECT {COLUMNS} FROM records WHERE {} ORDER BY seq {} LIMIT {limit}",
+            conditions.join(" AND "),
+            if after.is_some() { "ASC" } else { "DESC" }
         );
         let mut statement = self.connection.prepare(&sql).map_err(self.failed())?;
         let rows = statement.query_map(rusqlite::params_from_iter(values), entry).map_err(self.failed())?;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The ref of the audit log, in provost's own repository and where it is published.
 pub const REF: &str = "refs/heads/provost/audit";
 
+/// The file of the tree with the public key that signs the next record.
+pub(crate) const KEY_FILE: &str = "signing-key.pub";
+
 /// The paths of one state folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::build::{Head, build};
 use crate::disk::{Disk, StdDisk};
@@ -14,11 +14,12 @@ use crate::flush::write_pack;
 use crate::id::CommitId;
 use crate::journal::{self, Journal};
 use crate::key::SigningKey;
-use crate::layout::Layout;
+use crate::layout::{KEY_FILE, Layout};
 use crate::lock::StateLock;
 use crate::objects::{GitObjects, ObjectKind, Objects};
 use crate::open_intents::{OpenIntent, OpenIntents};
 use crate::pack::PackBuffer;
+use crate::path::TreePath;
 use crate::record::{Change, Kind, Record};
 use crate::tree::Tree;
 use crate::view::Reader;
@@ -185,7 +186,7 @@ impl Log {
     /// for which [`Error::is_fatal`] holds ends this log.
     pub fn record(&mut self, group: &[Record]) -> Result<Vec<Recorded>> {
         for record in group {
-            if matches!(record.kind, Kind::Genesis | Kind::Break) {
+            if matches!(record.kind, Kind::Genesis | Kind::Break | Kind::Key) {
                 return Err(crate::build::refused(record, "only the log itself writes such a record"));
             }
         }
@@ -210,6 +211,21 @@ impl Log {
             }
             result => result,
         }
+    }
+
+    /// Has another key sign from the next record on. The record that says so is signed by the key before, so whoever
+    /// trusts the first key can follow. In the repository when this returns.
+    ///
+    /// # Errors
+    /// As [`Log::record`] and [`Log::flush`]; then the key before goes on.
+    pub fn rotate(&mut self, key: SigningKey, at: Timestamp) -> Result<Recorded> {
+        let mut record = Record::new(Kind::Key, at, "another key signs from here on");
+        record.body = json!({ "before": self.key.public_line(), "key": key.public_line() });
+        record.changes = vec![key_file(&key)];
+        let recorded = self.record_any(&[record])?;
+        self.key = key;
+        self.flush()?;
+        recorded.into_iter().next().ok_or_else(|| Error::Damaged("a record was not taken".to_owned()))
     }
 
     /// Brings everything that is durable in the journal into the repository and moves the ref. Due within a second of
@@ -357,4 +373,10 @@ impl Log {
             None => Ok(()),
         }
     }
+}
+
+/// The file that says which key signs the next record.
+pub(crate) fn key_file(key: &SigningKey) -> Change {
+    let path = TreePath::new(KEY_FILE).expect("the name is within the alphabet");
+    (path, Some(format!("{}\n", key.public_line()).into_bytes()))
 }

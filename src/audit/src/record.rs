@@ -95,6 +95,8 @@ pub enum Kind {
     Rules,
     /// The operator named a trusted commit.
     Trust,
+    /// A new key signs from the next record on; this one is signed by the key before.
+    Key,
     /// Operations are about to be called.
     Intent,
     /// An operation was called, with this result.
@@ -128,7 +130,7 @@ pub enum OutcomeResult {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Genesis,
         Kind::Volume,
         Kind::Break,
@@ -136,6 +138,7 @@ impl Kind {
         Kind::Evidence,
         Kind::Rules,
         Kind::Trust,
+        Kind::Key,
         Kind::Intent,
         Kind::Outcome(OutcomeResult::Applied),
         Kind::Outcome(OutcomeResult::Failed),
@@ -159,6 +162,7 @@ impl Kind {
             Kind::Evidence => "evidence",
             Kind::Rules => "rules",
             Kind::Trust => "trust",
+            Kind::Key => "key",
             Kind::Intent => "intent",
             Kind::Outcome(OutcomeResult::Applied) => "outcome-applied",
             Kind::Outcome(OutcomeResult::Failed) => "outcome-failed",
@@ -194,7 +198,8 @@ impl Kind {
     /// Whether a record of this kind may change this file. What only announces or marks changes nothing; only what
     /// was seen on a target changes `live/`.
     pub(crate) fn may_change(self, path: &TreePath) -> bool {
-        let live_too = !matches!(self, Kind::Evidence | Kind::Rules | Kind::Trust | Kind::BreakGlass);
+        let live_too =
+            !matches!(self, Kind::Evidence | Kind::Rules | Kind::Trust | Kind::Key | Kind::BreakGlass);
         self.may_change_files() && (live_too || !path.is_live())
     }
 }

@@ -13,8 +13,8 @@ use crate::flush;
 use crate::id::{CommitId, ObjectId, sha256_hex};
 use crate::journal::{self, Contents, Journal};
 use crate::key::SigningKey;
-use crate::layout::Layout;
-use crate::log::{Genesis, JournalState, Log, Options, Recovery};
+use crate::layout::{KEY_FILE, Layout};
+use crate::log::{Genesis, JournalState, Log, Options, Recovery, key_file};
 use crate::message::{Message, parse_message};
 use crate::objects::{ObjectKind, Objects};
 use crate::open_intents::OpenIntents;
@@ -52,6 +52,7 @@ pub(crate) fn create(
     fields.insert("key".to_owned(), json!(key.public_line()));
     record.body = Value::Object(fields);
     record.changes = changes;
+    record.changes.push(key_file(&key));
     let mut log = Log {
         journal: Journal::open(&*disk, &layout)?,
         disk,
@@ -121,6 +122,7 @@ pub(crate) fn open(
         stopped: None,
         lock: None,
     };
+    check_key(&log)?;
     let mut state = if replayed > 0 { JournalState::Replayed(replayed) } else { JournalState::Clean };
     if lost {
         state = JournalState::Lost;
@@ -133,6 +135,16 @@ pub(crate) fn open(
     }
     let open = log.open_intents();
     Ok((log, Recovery { journal: state, open }))
+}
+
+/// A record that is signed by another key than the log says would be a finding for ever.
+fn check_key(log: &Log) -> Result<()> {
+    let signs = log.read(KEY_FILE)?.unwrap_or_default();
+    let signs = String::from_utf8_lossy(&signs).trim_end().to_owned();
+    if signs == log.key.public_line() {
+        return Ok(());
+    }
+    Err(Error::OtherKey { signs, given: log.key.public_line() })
 }
 
 /// An object of the log, from the pack buffer or the repository.

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
-use ssh_key::SshSig;
+use ssh_key::PublicKey;
+use ssh_key::public::KeyData;
 
 use crate::allowed::AllowedSigners;
 use crate::batch::{Answer, Batch, commits};
@@ -21,6 +22,7 @@ use crate::objects::ObjectKind;
 use crate::open_intents::{OpenIntent, OpenIntents};
 use crate::publish::is_ancestor;
 use crate::record::Kind;
+use crate::signature::{self, Signed};
 
 /// How many records are checked in parallel at once, and how many such pieces are read ahead.
 const PIECE: usize = 2_048;
@@ -71,7 +73,7 @@ pub struct Finding {
 pub enum Check {
     /// The commit is there, its content is what its id says, and it is formed as a record.
     Form,
-    /// It is signed by an allowed key.
+    /// It is signed by an allowed key, and by the one that was to sign it: only a key record hands over to another.
     Signature,
     /// Numbers follow each other without a gap, from the genesis on.
     Sequence,
@@ -139,9 +141,9 @@ pub fn verify(
             match piece {
                 Ok(piece) => {
                     let read: Vec<Read> =
-                        piece.into_par_iter().map(|(id, answer)| read(id, answer, &options.keys)).collect();
+                        piece.par_chunks(signature::BATCH).flat_map_iter(read_together).collect();
                     for record in read {
-                        state.follow(record, &mut report);
+                        state.follow(record, &options.keys, &mut report);
                     }
                     progress(report.records, total);
                 }
@@ -169,12 +171,18 @@ struct Read {
     id: CommitId,
     record: Option<(Commit, Message)>,
     chain: String,
+    /// Whose signature it bears; that it is good is checked with its neighbours.
+    signer: Option<KeyData>,
     findings: Vec<(Check, String)>,
 }
 
 /// What the next record has to fit to.
 struct State {
     before: Option<Before>,
+    /// The key that has to sign the next record.
+    signs: Option<KeyData>,
+    /// Whether that key came by a key record of this log, and not from the caller.
+    handed_over: bool,
     open: OpenIntents,
     /// The first number of the range: what belongs to older intents cannot be judged.
     first: Option<u64>,
@@ -191,18 +199,27 @@ struct Before {
 
 impl State {
     fn new(repository: &Path, options: &Options) -> Result<State> {
-        let mut before = None;
+        let (mut before, mut signs) = (None, None);
         if let Some(from) = options.from {
             let mut batch = Batch::start(repository, vec![from])?;
             let answer = batch.next()?.map_or(Answer::Missing, |(_, answer)| answer);
-            before = Some(before_of(&read(from, answer, &options.keys)).ok_or_else(|| {
+            let (read, _) = read(from, &answer);
+            before = Some(before_of(&read).ok_or_else(|| {
                 Error::Damaged(format!("{from}, after which to verify, is no record of an audit log"))
             })?);
+            signs = signs_next(&read);
         }
-        Ok(State { before, open: OpenIntents::default(), first: None, whole: options.from.is_none() })
+        Ok(State {
+            before,
+            signs,
+            handed_over: false,
+            open: OpenIntents::default(),
+            first: None,
+            whole: options.from.is_none(),
+        })
     }
 
-    fn follow(&mut self, read: Read, report: &mut Report) {
+    fn follow(&mut self, read: Read, keys: &AllowedSigners, report: &mut Report) {
         report.records += 1;
         let id = Some(read.id);
         for (check, message) in &read.findings {
@@ -213,6 +230,7 @@ impl State {
             self.before = None;
             return;
         };
+        self.check_signer(&read, commit.at, keys, report);
         let (seq, kind) = (message.seq, message.kind);
         report.range = Some((report.range.map_or(seq, |(first, _)| first), seq));
         match &self.before {
@@ -246,6 +264,32 @@ impl State {
         }
         self.before = before_of(&read);
     }
+
+    /// The first key has to be allowed; then each record is signed by the key that was to sign it.
+    fn check_signer(&mut self, read: &Read, at: i64, keys: &AllowedSigners, report: &mut Report) {
+        let next = signs_next(read);
+        let Some(signer) = &read.signer else { return };
+        let handed_over = self.signs.as_ref() == Some(signer) && self.handed_over;
+        if !handed_over && keys.find(signer, NAMESPACE, at).is_none() {
+            report.find(Some(read.id), Check::Signature, "it is signed by a key that is not allowed");
+        } else if self.signs.as_ref().is_some_and(|signs| signs != signer) {
+            let message =
+                "it is signed by another key than the record before, and no record hands over to it";
+            report.find(Some(read.id), Check::Signature, message);
+        }
+        self.handed_over |= next.as_ref() != Some(signer);
+        self.signs = next;
+    }
+}
+
+/// The key that has to sign what comes after a record.
+fn signs_next(read: &Read) -> Option<KeyData> {
+    let (_, message) = read.record.as_ref()?;
+    if message.kind != Kind::Key {
+        return read.signer.clone();
+    }
+    let body = message.body().ok()?;
+    PublicKey::from_openssh(body.get("key")?.as_str()?).ok().map(|key| key.key_data().clone())
 }
 
 fn before_of(read: &Read) -> Option<Before> {
@@ -318,56 +362,59 @@ fn read_pieces(
     }
 }
 
-/// Everything that can be checked of a record alone.
-fn read(id: CommitId, answer: Answer, keys: &AllowedSigners) -> Read {
-    let mut read = Read { id, record: None, chain: String::new(), findings: Vec::new() };
-    let mut find = |check, message: &str| read.findings.push((check, message.to_owned()));
-    let Answer::Object(kind, object) = answer else {
-        find(Check::Form, "the commit is missing");
-        return read;
-    };
-    if kind != ObjectKind::Commit.name() || ObjectId::of(ObjectKind::Commit, &object) != id {
-        find(Check::Form, "the commit is not what its id says");
-        return read;
-    }
-    read.chain = sha256_hex(&object);
-    let commit = match parse_commit(&object) {
-        Ok(commit) => commit,
-        Err(reason) => {
-            find(Check::Form, &reason);
-            return read;
+/// Reads a few records, and checks their signatures together.
+fn read_together(answers: &[(CommitId, Answer)]) -> Vec<Read> {
+    let (mut read, signed): (Vec<Read>, Vec<Option<Signed>>) =
+        answers.iter().map(|(id, answer)| read(*id, answer)).unzip();
+    let places: Vec<(usize, &Signed)> =
+        signed.iter().enumerate().filter_map(|(place, signed)| Some((place, signed.as_ref()?))).collect();
+    let together: Vec<&Signed> = places.iter().map(|(_, signed)| *signed).collect();
+    for ((place, _), good) in places.iter().zip(signature::check(&together)) {
+        if !good {
+            read[*place].findings.push((Check::Signature, signature::NOT_OF_THIS.to_owned()));
         }
-    };
-    if let Err(reason) = check_signature(&commit, keys) {
-        find(Check::Signature, &reason);
-    }
-    match parse_message(&commit.message) {
-        Ok(message) => {
-            let canonical = message.body().and_then(|body| canonical_json(&body));
-            if !canonical.is_ok_and(|canonical| canonical == message.json) {
-                find(Check::Form, "its body is not canonical JSON");
-            }
-            read.record = Some((commit, message));
-        }
-        Err(reason) => find(Check::Form, &reason),
     }
     read
 }
 
-fn check_signature(commit: &Commit, keys: &AllowedSigners) -> std::result::Result<(), String> {
-    let armoured = commit.signature.as_ref().ok_or("it is not signed")?;
-    let signature =
-        SshSig::from_pem(armoured).map_err(|error| format!("its signature cannot be read: {error}"))?;
-    if signature.namespace() != NAMESPACE {
-        return Err(format!("its signature is for {:?}, not for {NAMESPACE:?}", signature.namespace()));
+/// Everything that can be checked of a record alone, but for its signature.
+fn read(id: CommitId, answer: &Answer) -> (Read, Option<Signed>) {
+    let mut read = Read { id, record: None, chain: String::new(), signer: None, findings: Vec::new() };
+    let mut signed = None;
+    if let Err((check, message)) = fill(&mut read, answer, &mut signed) {
+        read.findings.push((check, message));
     }
-    let allowed = keys
-        .find(signature.public_key(), NAMESPACE, commit.at)
-        .ok_or("it is signed by a key that is not allowed")?;
-    allowed
-        .key
-        .verify(NAMESPACE, &commit.payload, &signature)
-        .map_err(|_| "its signature is not of what it says".to_owned())
+    (read, signed)
+}
+
+fn fill(
+    read: &mut Read,
+    answer: &Answer,
+    signed: &mut Option<Signed>,
+) -> std::result::Result<(), (Check, String)> {
+    let form = |reason: &str| (Check::Form, reason.to_owned());
+    let Answer::Object(kind, object) = answer else {
+        return Err(form("the commit is missing"));
+    };
+    if kind != ObjectKind::Commit.name() || ObjectId::of(ObjectKind::Commit, object) != read.id {
+        return Err(form("the commit is not what its id says"));
+    }
+    read.chain = sha256_hex(object);
+    let commit = parse_commit(object).map_err(|reason| form(&reason))?;
+    match signature::read(&commit) {
+        Ok((signer, left)) => {
+            read.signer = Some(signer);
+            *signed = left;
+        }
+        Err(reason) => read.findings.push((Check::Signature, reason)),
+    }
+    let message = parse_message(&commit.message).map_err(|reason| form(&reason))?;
+    let canonical = message.body().and_then(|body| canonical_json(&body));
+    if !canonical.is_ok_and(|canonical| canonical == message.json) {
+        read.findings.push((Check::Form, "its body is not canonical JSON".to_owned()));
+    }
+    read.record = Some((commit, message));
+    Ok(())
 }
 
 fn check_pins(repository: &Path, tip: CommitId, options: &Options, report: &mut Report) -> Result<()> {

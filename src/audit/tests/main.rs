@@ -11,5 +11,7 @@ mod publishing;
 mod reading;
 mod recording;
 mod recovering;
+mod rotating;
 mod signing;
+mod tampering;
 mod verifying;

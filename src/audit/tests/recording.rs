@@ -283,9 +283,9 @@ fn files_can_be_removed_and_folders_end_with_their_last_file() {
     log.record(&[gone]).unwrap();
     assert_eq!(log.read(path.as_str()).unwrap(), None);
     log.flush().unwrap();
-    assert_eq!(world.git(&["ls-tree", "-r", "provost/audit"]), "");
+    assert_eq!(world.git(&["ls-tree", "-r", "provost/audit", "live"]), "");
     world.git(&["fsck", "--strict"]);
     log.record(&[drift("p-1", "again")]).unwrap();
     log.flush().unwrap();
-    assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "provost/audit"]).trim(), path.as_str());
+    assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "provost/audit", "live"]).trim(), path.as_str());
 }

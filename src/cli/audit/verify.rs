@@ -1,4 +1,4 @@
-//! `provost audit`
+//! `provost audit verify`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,21 +9,9 @@ use provost_audit::allowed::AllowedSigners;
 use provost_audit::verify::{self, Options};
 use serde_json::json;
 
-use super::{CliError, Config, Output, output, progress};
+use crate::cli::{CliError, Config, Output, output, progress};
 use crate::settings::Overrides;
 use crate::text::safe;
-
-/// The audit log
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Verb {
-    Verify(VerifyArgs),
-}
 
 /// Verify the audit log: signatures, sequence, chain, every outcome to its intent
 ///
@@ -35,7 +23,7 @@ enum Verb {
 ///   provost audit verify --repo access.git --signers allowed_signers --pin 3f2a91c...
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-struct VerifyArgs {
+pub(super) struct Args {
     /// A repository with the published branch, instead of the daemon's own
     #[arg(long, value_name = "DIR", requires = "signers")]
     repo: Option<PathBuf>,
@@ -59,8 +47,7 @@ struct VerifyArgs {
     output: Output,
 }
 
-pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
-    let Verb::Verify(args) = &args.verb;
+pub(super) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let (path, signers) = match (&args.repo, &args.signers) {
         (Some(repo), Some(signers)) => (repo.clone(), signers.clone()),
         _ => {
