@@ -25,3 +25,4 @@ pub mod settings;
 pub mod snapshot;
 pub mod telemetry;
 pub mod text;
+pub mod trust;

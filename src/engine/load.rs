@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::memory::{Standing, desired_file, rule_file};
 use super::{Engine, EngineError};
-use crate::git::GitError;
+use crate::git::{Course, GitError};
 use crate::{registry, snapshot};
 
 /// What commits changed that count in memory, and are not on the record.
@@ -47,16 +47,36 @@ impl Engine {
     pub fn load(&mut self, commit: Sym, now: Timestamp) -> Result<World, EngineError> {
         let to = oid(commit)?;
         let from = self.desired.commit.as_deref().map(Sym::new);
-        if let Some(from) = from
-            && !self.source.is_forward(oid(from)?, to)?
-        {
-            let error = EngineError::NotForward { from, to: commit };
-            self.organisation.hold(Some(Sym::new("the tracked branch was rewritten")));
-            self.show();
-            return Err(error);
+        if let Some(from) = from {
+            let course = self.source.course(oid(from)?, to)?;
+            if course != Course::Forward {
+                self.raise_alarm(from, commit, course, now);
+                return Err(EngineError::NotForward { from, to: commit, course });
+            }
         }
         let from = from.map(oid).transpose()?;
         self.take(from, to, false, now)
+    }
+
+    /// Nothing is added any more, and the log says why: once for each commit that is found there.
+    fn raise_alarm(&mut self, from: Sym, to: Sym, course: Course, now: Timestamp) {
+        self.organisation.hold(Some(Sym::new(off_course(course))));
+        self.show();
+        if self.alarmed.replace(to) == Some(to) {
+            return;
+        }
+        let mut record = Record::new(
+            provost_audit::Kind::Refused,
+            now,
+            format!(
+                "alarm: {}; {} is not taken, and nothing is added",
+                off_course(course),
+                short(to.as_str())
+            ),
+        );
+        record.desired_commit = Some(to.to_string());
+        record.body = json!({ "counts": from, "found": to, "course": course });
+        self.write(&record);
     }
 
     /// Makes a commit count by the operator's word: every sound rule of it comes into force.
@@ -76,14 +96,18 @@ impl Engine {
         now: Timestamp,
     ) -> Result<World, EngineError> {
         let changes = snapshot::read(&self.source, from, to)?;
+        let written = self.written(from, to, &changes)?;
+        self.forget_authors(now);
         let mut unrecorded = self.unrecorded.take().unwrap_or_default();
         let amended = self.organisation.amend(changes, trusted, now);
+        self.attribute(&written);
         unrecorded.trusted |= trusted;
         unrecorded.absorb(amended);
         self.desired.commit = Some(to.to_string());
         match self.put_on_record(&unrecorded, now) {
             Ok(()) => {
                 self.organisation.hold(None);
+                self.alarmed = None;
                 Ok(self.amended(unrecorded.amended, now))
             }
             Err(error) => {
@@ -191,9 +215,8 @@ impl Engine {
         let rules = &amended.dirty.in_force;
         let kind = if trusted { provost_audit::Kind::Trust } else { provost_audit::Kind::Rules };
         let word = if trusted { "trusted" } else { "counts" };
-        let short = commit.get(..12).unwrap_or(&commit);
-        let mut record =
-            Record::new(kind, now, format!("commit {short} {word}, {} rules come into force", rules.len()));
+        let summary = format!("commit {} {word}, {} rules come into force", short(&commit), rules.len());
+        let mut record = Record::new(kind, now, summary);
         record.desired_commit = Some(commit);
         record.body = json!({
             "rules": rules.iter().map(|version| json!({
@@ -207,7 +230,9 @@ impl Engine {
             let standing = version.after.as_ref().map(|after| text_of(&repository, after)).transpose()?;
             record.changes.push(rule_file(version.kind, version.id, standing.as_ref()));
         }
+        record.changes.extend(self.authors.unrecorded());
         self.recorder.record_blocking(Engine::in_pieces(&record))?;
+        self.authors.recorded();
         Ok(())
     }
 
@@ -227,6 +252,20 @@ pub(super) fn add(world: &mut World, target: Sym, identity: Sym) {
     }
 }
 
+/// What is wrong with where the tracked branch is.
+pub(super) fn off_course(course: Course) -> &'static str {
+    match course {
+        Course::Forward => "nothing",
+        Course::Back => "the tracked branch was moved back",
+        Course::Rewritten => "the tracked branch was rewritten",
+        Course::Unrelated => "the tracked branch has another history",
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}
+
 fn text_of(repository: &git2::Repository, version: &Version) -> Result<Standing, EngineError> {
     text_at(repository, version.path, &version.blob)
 }
@@ -237,6 +276,6 @@ fn text_at(repository: &git2::Repository, path: Sym, blob: &[u8; 20]) -> Result<
     Ok(Standing::new(path, blob, text))
 }
 
-fn oid(commit: Sym) -> Result<Oid, GitError> {
+pub(super) fn oid(commit: Sym) -> Result<Oid, GitError> {
     Oid::from_str(commit.as_str()).map_err(|_| GitError::NoCommit(commit.to_string()))
 }

@@ -5,6 +5,7 @@
 //! rules/KIND/ID.json                  each rule in force: its file, its blob, its text
 //! targets/ID/adopted.json             the place that was adopted
 //! targets/ID/entitlements.json        every entitlement that was seen, under which names
+//! authors/KIND/ID.json                who wrote a document of which something waits, since its version in force
 //! live/TARGET/x/y/z/ACCOUNT.json      every account that was seen
 //! ```
 //!
@@ -23,12 +24,14 @@ use serde::{Deserialize, Serialize};
 
 use super::EngineError;
 use crate::git::read_blobs;
+use crate::trust::{Authors, Origins, Slot};
 
 /// What the tree of one audit commit says.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) desired: Desired,
     pub(crate) rules: Vec<Version>,
+    pub(crate) authors: Origins,
     pub(crate) targets: BTreeMap<Sym, TargetMemory>,
 }
 
@@ -60,6 +63,14 @@ pub(crate) struct Standing {
     pub(crate) path: String,
     pub(crate) blob: String,
     pub(crate) text: String,
+}
+
+/// Who wrote a document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    of: Slot,
+    by: Authors,
 }
 
 /// Which system was adopted under a target's id.
@@ -107,6 +118,10 @@ impl Memory {
             ["rules", _, _] => {
                 let standing: Standing = serde_json::from_slice(bytes)?;
                 self.rules.extend(standing.version());
+            }
+            ["authors", _, _] => {
+                let Written { of, by } = serde_json::from_slice(bytes)?;
+                self.authors.set(of, by);
             }
             ["targets", target, "adopted.json"] => {
                 self.target(target).adopted = Some(serde_json::from_slice(bytes)?);
@@ -161,6 +176,16 @@ pub(crate) fn rule_file(kind: Kind, id: Sym, standing: Option<&Standing>) -> Cha
     let kind = encode_component(&kind.as_str().to_lowercase());
     let path = fixed(&format!("rules/{kind}/{}.json", encode_component(id.as_str())));
     (path, standing.map(pretty))
+}
+
+/// The file of who wrote something; without authors it is no more.
+pub(crate) fn authors_file(of: Slot, by: Option<&Authors>) -> Change {
+    let (kind, name) = match of {
+        Slot::Document { kind, id } => (kind.as_str().to_lowercase(), id),
+        Slot::File { path } => ("file".to_owned(), path),
+    };
+    let path = fixed(&format!("authors/{kind}/{}.json", encode_component(name.as_str())));
+    (path, by.map(|by| pretty(&Written { of, by: by.clone() })))
 }
 
 /// The file of an adoption.

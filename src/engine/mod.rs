@@ -5,6 +5,7 @@
 //! that was adopted at the place where it is.
 
 mod adoption;
+mod authors;
 mod doubt;
 mod held;
 mod load;
@@ -28,7 +29,7 @@ use provost_core::Sym;
 use provost_core::organisation::Organisation;
 use provost_core::step::{OperationId, Scope, Target, World};
 
-use crate::git::{GitError, Source};
+use crate::git::{Course, GitError, Source};
 use crate::recorder::{RecordError, Recorder};
 use crate::registry::RegistryError;
 use crate::settings::{Settings, SettingsError};
@@ -78,14 +79,17 @@ pub enum EngineError {
     },
     /// A commit that does not come after the one that counts.
     #[error(
-        "The commit {to} does not come after {from}, which counts: the branch was rewritten. What adds stops; leavers, \
-         ends and revocations of the commit that counts go on.\n  hint: `provost trust {to}` names it as trusted, if you do."
+        "The commit {to} does not come after {from}, which counts: {why}. What adds stops; leavers, ends and \
+         revocations of the commit that counts go on.\n  hint: `provost trust {to}` names it as trusted, if you do.",
+        why = load::off_course(*course)
     )]
     NotForward {
         /// What counts.
         from: Sym,
         /// What was found.
         to: Sym,
+        /// How it lies to what counts.
+        course: Course,
     },
     /// A target that is not in force.
     #[error("There is no target {0} in force.")]
@@ -126,6 +130,10 @@ pub struct Engine {
     former: BTreeMap<Sym, Former>,
     /// Targets whose documents changed since this was last asked: they are read again.
     reread: BTreeSet<Sym>,
+    /// Who wrote what waits.
+    authors: authors::Kept,
+    /// The commit of the last alarm about the tracked branch.
+    alarmed: Option<Sym>,
     /// Commits that count in memory and could not be recorded.
     unrecorded: Option<load::Unrecorded>,
     notes: Notes,

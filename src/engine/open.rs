@@ -19,7 +19,7 @@ use super::memory::Memory;
 use super::moved::Former;
 use super::shared::Shared;
 use super::{Engine, EngineError, rotation};
-use crate::git::Source;
+use crate::git::{Course, Source};
 use crate::recorder::{Publishing, Recorder};
 use crate::registry;
 use crate::settings::{Publish, Settings};
@@ -95,6 +95,8 @@ impl Engine {
             recorder,
             shared,
             desired: memory.desired.clone(),
+            authors: super::authors::Kept::of(memory.authors.clone()),
+            alarmed: None,
             adoptions: BTreeMap::new(),
             instances: BTreeMap::new(),
             former: BTreeMap::new(),
@@ -124,6 +126,13 @@ impl Engine {
             if self.has(commit) {
                 let changes = snapshot::read(&self.source, None, commit)?;
                 self.organisation.amend(changes, false, now);
+                // What adds does not go on until the branch was looked at, if it stood wrong already.
+                if let Some(head) = self.source.last_head() {
+                    let course = self.source.course(commit, head)?;
+                    let wrong =
+                        (course != Course::Forward).then(|| Sym::new(super::load::off_course(course)));
+                    self.organisation.hold(wrong);
+                }
             } else {
                 self.organisation
                     .hold(Some(Sym::new("the commit that counts is not in the repository any more")));

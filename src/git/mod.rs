@@ -64,6 +64,20 @@ pub enum GitError {
     NoCommit(String),
 }
 
+/// How a commit lies to the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Course {
+    /// It is the same, or comes after it.
+    Forward,
+    /// It comes before it: the branch was rolled back.
+    Back,
+    /// Both come after a third one: the branch was rewritten (a forced push).
+    Rewritten,
+    /// They have nothing in common that is known here.
+    Unrelated,
+}
+
 /// The desired-state repository as this daemon sees it: itself when it is on this machine, else a mirror that only
 /// this daemon writes.
 #[derive(Clone, Debug)]
@@ -143,6 +157,13 @@ impl Source {
         Ok(repository.find_object(head, None)?.peel_to_commit()?.id())
     }
 
+    /// Where the tracked branch was when it was last looked at; `None` where it is not known.
+    pub fn last_head(&self) -> Option<Oid> {
+        let repository = self.open().ok()?;
+        let head = repository.refname_to_id(&format!("refs/heads/{}", self.branch)).ok()?;
+        Some(repository.find_object(head, None).ok()?.peel_to_commit().ok()?.id())
+    }
+
     /// The commit that a text names.
     pub fn resolve(&self, text: &str) -> Result<Oid, GitError> {
         let repository = self.open()?;
@@ -150,12 +171,23 @@ impl Source {
         Ok(object.peel_to_commit().map_err(|_| GitError::NoCommit(text.to_owned()))?.id())
     }
 
-    /// Whether `to` is `from` or comes after it.
-    pub fn is_forward(&self, from: Oid, to: Oid) -> Result<bool, GitError> {
+    /// How `to` lies to `from`, which counts.
+    pub fn course(&self, from: Oid, to: Oid) -> Result<Course, GitError> {
         let repository = self.open()?;
+        if from == to {
+            return Ok(Course::Forward);
+        }
         // A rewritten branch may have lost the commit that counted altogether.
-        let known = repository.find_commit(from).is_ok();
-        Ok(from == to || (known && repository.graph_descendant_of(to, from)?))
+        if repository.find_commit(from).is_err() {
+            return Ok(Course::Unrelated);
+        }
+        match repository.merge_base(from, to) {
+            Ok(base) if base == from => Ok(Course::Forward),
+            Ok(base) if base == to => Ok(Course::Back),
+            Ok(_) => Ok(Course::Rewritten),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(Course::Unrelated),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn fetch(&self) -> Result<(), GitError> {
@@ -186,6 +218,8 @@ fn git_program(folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env("GIT_TERMINAL_PROMPT", "0")
+        // An object is what its id says, whatever `refs/replace` of the repository holds.
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .env_remove("GIT_INDEX_FILE")

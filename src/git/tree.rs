@@ -11,6 +11,8 @@ use super::GitError;
 pub struct Entry {
     /// From the root, with slashes.
     pub path: String,
+    /// What was there before; `None` where nothing was, or a folder.
+    pub before: Option<Oid>,
     /// What is there now; `None` where it is gone.
     pub blob: Option<Oid>,
 }
@@ -109,13 +111,13 @@ impl Walk<'_> {
     fn file(&mut self, path: String, before: Option<Side>, after: Option<Side>) {
         let is_document = path.ends_with(".yaml") || path.ends_with(".yml");
         let is_folder = |side: Option<Side>| side.is_some_and(|(_, _, kind)| kind == Some(ObjectType::Tree));
-        let was_file = before.is_some() && !is_folder(before);
+        let before = before.filter(|_| !is_folder(before)).map(|(id, _, _)| id);
         match after {
             Some((_, _, Some(ObjectType::Commit))) => {
                 self.refused.push(Refused { path, why: "It is a submodule, and submodules are not read." });
             }
             _ if !is_document => {}
-            Some((id, REGULAR, _)) => self.entries.push(Entry { path, blob: Some(id) }),
+            Some((id, REGULAR, _)) => self.entries.push(Entry { path, before, blob: Some(id) }),
             Some((_, SYMLINK, _)) => {
                 self.refused
                     .push(Refused { path, why: "It is a symbolic link, and links are not followed." });
@@ -129,7 +131,7 @@ impl Walk<'_> {
             Some(_) if !is_folder(after) => {
                 self.refused.push(Refused { path, why: "It is no ordinary file (mode 100644)." });
             }
-            _ if was_file => self.entries.push(Entry { path, blob: None }),
+            _ if before.is_some() => self.entries.push(Entry { path, before, blob: None }),
             _ => {}
         }
     }

@@ -72,13 +72,39 @@ fn a_rewritten_branch_adds_nothing_and_is_shown_until_the_operator_trusts_it() {
     demo.git(&["checkout", "--quiet", "--orphan", "other"]);
     demo.commit("another history");
     demo.git(&["branch", "--force", "main", "other"]);
-    demo.wait("the commit is refused", SOON, || {
-        let status = demo.json(&["status"]);
-        status["refused_commit"][1].as_str().filter(|why| why.contains("rewritten")).map(drop)
-    });
+    wait_refused(&demo, "another history");
     assert!(demo.account("workforce", "nokafor").is_none());
+    demo.wait("the alarm is on the published record", SOON, || {
+        let log = demo.git(&["log", "--format=%s", "provost/audit"]);
+        log.lines()
+            .any(|line| line.starts_with("alarm: the tracked branch has another history"))
+            .then_some(())
+    });
     assert_success(&demo.provost(&["trust", "main"]));
     demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
+}
+
+#[test]
+fn a_branch_that_is_moved_back_adds_nothing_until_it_comes_after_what_counts_again() {
+    let mut demo = Demo::running();
+    let counts = demo.git(&["rev-parse", "main"]);
+    demo.write("people/engineering/nokafor.yaml", NIA);
+    demo.commit("Nia joins");
+    demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
+    let joined = demo.git(&["rev-parse", "main"]);
+    demo.git(&["checkout", "--quiet", "--detach"]);
+    demo.git(&["branch", "--force", "main", counts.trim()]);
+    wait_refused(&demo, "moved back");
+    assert_eq!(demo.account("workforce", "nokafor").unwrap()["active"], true, "nobody leaves because of it");
+
+    // A daemon that begins anew finds it so too.
+    demo.stop();
+    demo.run();
+    wait_refused(&demo, "moved back");
+    demo.git(&["branch", "--force", "main", joined.trim()]);
+    demo.wait("the branch counts again", SOON, || {
+        demo.json(&["status"])["refused_commit"].is_null().then_some(())
+    });
 }
 
 #[test]
@@ -96,4 +122,13 @@ fn suspend_stops_writing_until_resume() {
     assert_success(&demo.provost(&["resume", "--all"]));
     demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
     assert_eq!(demo.provost(&["suspend", "nothing"]).status.code(), Some(1));
+}
+
+/// Waits until the daemon shows that it does not take the commit of the tracked branch, and why.
+fn wait_refused(demo: &Demo, why: &str) {
+    demo.wait("the commit is refused", SOON, || {
+        let output = demo.provost(&["status", "--output", "json"]);
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        status["refused_commit"][1].as_str().filter(|found| found.contains(why)).map(drop)
+    });
 }

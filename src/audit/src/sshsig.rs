@@ -57,6 +57,17 @@ pub fn read_signed(file: &[u8], namespace: &str, limit: usize) -> Result<SignedL
     if body.find(END).map(|at| at + END.len()) != Some(body.len()) {
         return Err(refuse("it does not end with its only signature"));
     }
+    let key = signed_by(armour, namespace, &text.as_bytes()[..=line.len()])?;
+    Ok(SignedLine { line: line.to_owned(), key, signature: format!("{armour}\n") })
+}
+
+/// Checks an armoured signature over a message, and gives the public key that made it, as OpenSSH writes it, without
+/// comment.
+///
+/// # Errors
+/// Refuses what is for another namespace, is of another message, or is not exactly understood.
+pub fn signed_by(armour: &str, namespace: &str, message: &[u8]) -> Result<String, NotSigned> {
+    let refuse = |why: &str| NotSigned(why.to_owned());
     if armour.len() > MAX_ARMOUR {
         return Err(refuse("its signature is too long"));
     }
@@ -79,9 +90,9 @@ pub fn read_signed(file: &[u8], namespace: &str, limit: usize) -> Result<SignedL
         return Err(refuse("it was signed on a security key that nobody touched"));
     }
     let key = PublicKey::new(signature.public_key().clone(), "");
-    key.verify(namespace, &text.as_bytes()[..=line.len()], &signature)
+    key.verify(namespace, message, &signature)
         .map_err(|error| NotSigned(format!("its signature is not of what it says: {error}")))?;
-    Ok(SignedLine { line: line.to_owned(), key: public_line(&key), signature: format!("{armour}\n") })
+    Ok(public_line(&key))
 }
 
 impl SignedLine {

@@ -182,6 +182,23 @@ impl Snapshot {
         self.current((slot_kind(kind), id)).filter(|version| version.document.kind() == kind)
     }
 
+    /// The document that a file of the commit is; `Some(None)` where its kind and id cannot be read, `None` where there
+    /// is no such file.
+    pub fn document_at(&self, path: Sym) -> Option<Option<(Kind, Sym)>> {
+        self.files.get(&path).copied()
+    }
+
+    /// Whether the commit says something of a document that does not count, or not yet.
+    pub fn is_unsettled(&self, kind: Kind, id: Sym) -> bool {
+        let slot = slot((kind, id));
+        self.pending.contains(&slot) || self.waiting.contains_key(&slot)
+    }
+
+    /// Whether any rule waits for evidence.
+    pub fn has_waiting_rules(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Rule versions that wait for evidence, in the order of kind and id.
     pub fn waiting_rules(&self) -> Vec<&RuleVersion> {
         let mut waiting: Vec<&RuleVersion> = self.waiting.values().collect();

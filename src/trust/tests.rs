@@ -1,0 +1,256 @@
+//! Histories made for this: who is found to have written what.
+#![expect(clippy::unwrap_used, reason = "a history that cannot be made has failed")]
+
+use std::collections::BTreeMap;
+
+use git2::{Oid, Repository, Signature, Time};
+use provost_core::Sym;
+use provost_core::document::{Kind, parse};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, SshSig};
+
+use super::{Authored, Now, Origins, examine};
+
+/// A repository, its people's keys, and which of those are in force.
+struct History {
+    _folder: tempfile::TempDir,
+    repository: Repository,
+    keys: BTreeMap<&'static str, PrivateKey>,
+    in_force: Vec<(&'static str, String)>,
+}
+
+/// Who signs a commit, and how.
+#[derive(Clone, Copy)]
+enum Signs {
+    /// Nobody, whatever name the commit gives.
+    Nobody,
+    /// This person's key.
+    Key(&'static str),
+    /// This person's key, but something else.
+    SomethingElse(&'static str),
+    /// This person's key, for another purpose than git's.
+    ElsewhereToo(&'static str),
+}
+use Signs::{ElsewhereToo, Key, Nobody, SomethingElse};
+
+const ADA: &str = "kind: Person\nid: p-1\n";
+const BEN: &str = "kind: Person\nid: p-2\n";
+
+impl History {
+    fn new() -> History {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let key = |_| PrivateKey::random(&mut ssh_key::rand_core::OsRng, Algorithm::Ed25519).unwrap();
+        let keys: BTreeMap<&str, PrivateKey> =
+            ["p-ada", "p-ben", "p-gone"].into_iter().map(|who| (who, key(who))).collect();
+        let line = |key: &PrivateKey| provost_audit::key::public_line(key.public_key());
+        let in_force = ["p-ada", "p-ben"].into_iter().map(|who| (who, line(&keys[who]))).collect();
+        History { _folder: folder, repository, keys, in_force }
+    }
+
+    /// A commit that holds exactly these files.
+    fn commit(&self, signs: Signs, parents: &[Oid], files: &[(&str, &str)]) -> Oid {
+        let repository = &self.repository;
+        let mut index = git2::Index::new().unwrap();
+        for (path, text) in files {
+            let entry = git2::IndexEntry {
+                ctime: git2::IndexTime::new(0, 0),
+                mtime: git2::IndexTime::new(0, 0),
+                dev: 0,
+                ino: 0,
+                mode: 0o100_644,
+                uid: 0,
+                gid: 0,
+                file_size: 0,
+                id: repository.blob(text.as_bytes()).unwrap(),
+                flags: 0,
+                flags_extended: 0,
+                path: path.as_bytes().to_vec(),
+            };
+            index.add(&entry).unwrap();
+        }
+        let tree = repository.find_tree(index.write_tree_to(repository).unwrap()).unwrap();
+        let parents: Vec<git2::Commit<'_>> =
+            parents.iter().map(|parent| repository.find_commit(*parent).unwrap()).collect();
+        let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+        // Every commit says that Ada made it, a long time ago.
+        let ada = Signature::new("Ada Osei", "ada@example.com", &Time::new(1_000_000_000, 0)).unwrap();
+        let object = repository.commit_create_buffer(&ada, &ada, "a change", &tree, &parents).unwrap();
+        let object = std::str::from_utf8(&object).unwrap();
+        let sign = |who, namespace, text: &str| {
+            let signature =
+                SshSig::sign(&self.keys[who], namespace, HashAlg::Sha512, text.as_bytes()).unwrap();
+            let armour = signature.to_pem(LineEnding::LF).unwrap();
+            repository.commit_signed(object, armour.trim_end(), None).unwrap()
+        };
+        match signs {
+            Nobody => repository.odb().unwrap().write(git2::ObjectType::Commit, object.as_bytes()).unwrap(),
+            Key(who) => sign(who, "git", object),
+            SomethingElse(who) => sign(who, "git", &format!("{object} and more")),
+            ElsewhereToo(who) => sign(who, "file", object),
+        }
+    }
+
+    fn examine(&self, from: Oid, to: Oid) -> Vec<Authored> {
+        let signer = |key: &str| {
+            let known = self.in_force.iter().find(|(_, known)| known == key);
+            known.map(|(who, _)| Sym::new(who))
+        };
+        examine(&self.repository, from, to, &signer).unwrap()
+    }
+
+    /// The authors by path, as `p-ada p-ben ?`.
+    fn authors(&self, from: Oid, to: Oid) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for Authored { author, touched } in self.examine(from, to) {
+            for entry in touched {
+                let of = all.entry(entry.path).or_default();
+                of.push(author.map_or("?".to_owned(), |who| who.to_string()));
+                of.sort();
+                of.dedup();
+            }
+        }
+        all.into_iter().map(|(path, who)| (path, who.join(" "))).collect()
+    }
+
+    /// Takes a step forward into origins.
+    fn take(&self, origins: &mut Origins, from: Oid, to: Oid) {
+        let read = |blob: Oid| self.repository.find_blob(blob).unwrap().content().to_owned();
+        let document = |path: &str, blob: Oid| parse(path, &read(blob)).key;
+        let tree = self.repository.find_commit(to).unwrap().tree().unwrap();
+        let now = |path: &str| match tree.get_path(std::path::Path::new(path)) {
+            Err(_) => Now::Gone,
+            Ok(entry) => match document(path, entry.id()) {
+                None => Now::Unreadable,
+                Some((kind, id)) => Now::Document(kind, id),
+            },
+        };
+        origins.take(&self.examine(from, to), document, now);
+    }
+}
+
+/// The authors of p-1, as `p-ada p-ben ?`.
+fn of_ada(origins: &Origins) -> String {
+    let authors = origins.of(Kind::Person, Sym::new("p-1"));
+    let unknown = authors.unknown.then(|| "?".to_owned());
+    authors.known.iter().map(ToString::to_string).chain(unknown).collect::<Vec<_>>().join(" ")
+}
+
+fn is(path: &str, who: &str) -> BTreeMap<String, String> {
+    [(path.to_owned(), who.to_owned())].into()
+}
+
+#[test]
+fn an_author_is_known_by_a_signature_and_by_nothing_else() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("ada.yaml", ADA)]);
+    let changed = [("ada.yaml", "kind: Person\nid: p-1\ndepartment: x\n")];
+    for (signs, who) in [
+        (Key("p-ada"), "p-ada"),
+        (Key("p-ben"), "p-ben"),
+        (Nobody, "?"),
+        (SomethingElse("p-ada"), "?"),
+        (ElsewhereToo("p-ada"), "?"),
+        (Key("p-gone"), "?"),
+    ] {
+        let next = history.commit(signs, &[first], &changed);
+        assert_eq!(history.authors(first, next), is("ada.yaml", who));
+    }
+}
+
+#[test]
+fn every_commit_of_a_step_is_looked_at_and_what_is_undone_again_too() {
+    let history = History::new();
+    let base = [("ada.yaml", ADA), ("ben.yaml", BEN)];
+    let first = history.commit(Nobody, &[], &base);
+    let second = history.commit(Key("p-ben"), &[first], &[("ada.yaml", "x"), ("ben.yaml", BEN)]);
+    let third = history.commit(Key("p-ada"), &[second], &base);
+    assert_eq!(history.authors(first, third), is("ada.yaml", "p-ada p-ben"));
+    assert_eq!(history.authors(second, third), is("ada.yaml", "p-ada"), "only what the step brings");
+    assert!(history.examine(third, third).is_empty());
+}
+
+#[test]
+fn a_clean_merge_adds_nobody_and_a_merge_that_does_more_is_its_own_author() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("a.yaml", "0"), ("b.yaml", "0"), ("c.yaml", "0")]);
+    let left = history.commit(Key("p-ada"), &[first], &[("a.yaml", "1"), ("b.yaml", "0"), ("c.yaml", "0")]);
+    let right = history.commit(Key("p-ben"), &[first], &[("a.yaml", "0"), ("b.yaml", "1"), ("c.yaml", "0")]);
+    let merge = |files: [&str; 3]| {
+        let files = [("a.yaml", files[0]), ("b.yaml", files[1]), ("c.yaml", files[2])];
+        history.authors(first, history.commit(Nobody, &[left, right], &files))
+    };
+    let clean: BTreeMap<String, String> =
+        [("a.yaml".to_owned(), "p-ada".to_owned()), ("b.yaml".to_owned(), "p-ben".to_owned())].into();
+    assert_eq!(merge(["1", "1", "0"]), clean);
+    assert_eq!(merge(["2", "1", "0"])["a.yaml"], "? p-ada", "what no parent has in that form");
+    assert_eq!(merge(["1", "1", "1"])["c.yaml"], "?", "what nobody changed before");
+    assert_eq!(merge(["1", "0", "0"])["b.yaml"], "? p-ben", "what undoes one side");
+}
+
+#[test]
+fn a_merge_that_brings_an_old_version_back_is_its_own_author() {
+    let history = History::new();
+    let old = history.commit(Nobody, &[], &[("ada.yaml", "old"), ("ben.yaml", BEN)]);
+    let counts = history.commit(Key("p-ada"), &[old], &[("ada.yaml", ADA), ("ben.yaml", BEN)]);
+    let other = history.commit(Key("p-ben"), &[old], &[("ada.yaml", "old"), ("ben.yaml", "x")]);
+    let back = history.commit(Nobody, &[counts, other], &[("ada.yaml", "old"), ("ben.yaml", "x")]);
+    assert_eq!(history.authors(counts, back)["ada.yaml"], "?");
+    let straight = history.commit(Nobody, &[counts, old], &[("ada.yaml", "old"), ("ben.yaml", BEN)]);
+    assert_eq!(history.authors(counts, straight), is("ada.yaml", "?"));
+    let clean = history.commit(Nobody, &[counts, other], &[("ada.yaml", ADA), ("ben.yaml", "x")]);
+    assert_eq!(history.authors(counts, clean), is("ben.yaml", "p-ben"));
+}
+
+#[test]
+fn a_merge_of_an_unrelated_history_brings_its_authors() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("ada.yaml", ADA)]);
+    let other = history.commit(Key("p-ben"), &[], &[("ben.yaml", BEN)]);
+    let merge = history.commit(Key("p-ada"), &[first, other], &[("ada.yaml", ADA), ("ben.yaml", BEN)]);
+    assert_eq!(history.authors(first, merge), is("ben.yaml", "p-ben"));
+    let of_three =
+        history.commit(Key("p-ada"), &[first, other, first], &[("ada.yaml", ADA), ("ben.yaml", BEN)]);
+    assert_eq!(history.authors(first, of_three), is("ben.yaml", "p-ada p-ben"));
+}
+
+#[test]
+fn of_more_commits_than_are_looked_at_nobody_is_the_author() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("ada.yaml", ADA), ("ben.yaml", BEN)]);
+    let mut last = first;
+    for count in 0..super::examine::MAX_COMMITS {
+        last = history.commit(Key("p-ada"), &[last], &[("ada.yaml", &count.to_string()), ("ben.yaml", BEN)]);
+    }
+    assert_eq!(history.authors(first, last), is("ada.yaml", "p-ada"));
+    last = history.commit(Key("p-ada"), &[last], &[("ada.yaml", "end"), ("ben.yaml", BEN)]);
+    assert_eq!(history.authors(first, last), is("ada.yaml", "?"));
+}
+
+#[test]
+fn authors_follow_a_document_to_another_path() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("ben.yaml", BEN)]);
+    let written = history.commit(Key("p-ben"), &[first], &[("ben.yaml", BEN), ("ada.yaml", ADA)]);
+    let moved = history.commit(Key("p-ada"), &[written], &[("ben.yaml", BEN), ("people/ada.yaml", ADA)]);
+    let (mut at_once, mut in_steps) = (Origins::default(), Origins::default());
+    history.take(&mut at_once, first, moved);
+    history.take(&mut in_steps, first, written);
+    assert_eq!(of_ada(&in_steps), "p-ben");
+    history.take(&mut in_steps, written, moved);
+    assert_eq!(of_ada(&in_steps), "p-ada p-ben");
+    assert_eq!(of_ada(&at_once), "p-ada p-ben");
+}
+
+#[test]
+fn who_broke_a_file_is_an_author_of_what_it_becomes() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("ben.yaml", BEN)]);
+    let broken = history.commit(Nobody, &[first], &[("ben.yaml", BEN), ("ada.yaml", "- nothing")]);
+    let mended = history.commit(Key("p-ada"), &[broken], &[("ben.yaml", BEN), ("ada.yaml", ADA)]);
+    let mut origins = Origins::default();
+    history.take(&mut origins, first, broken);
+    assert_eq!(of_ada(&origins), "");
+    history.take(&mut origins, broken, mended);
+    assert_eq!(of_ada(&origins), "p-ada ?");
+    assert_eq!(origins.iter().count(), 1, "the file is not kept beside its document");
+}
