@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-pub use answers::Pages;
+pub use answers::{Elements, Pages};
 pub use faults::{Fault, Script};
 
 use answers::Page;
@@ -71,7 +71,7 @@ impl Proxy {
 
     /// How often each fault was brought about.
     pub fn faults(&self) -> BTreeMap<&'static str, usize> {
-        lock(&self.state.counts).clone()
+        lock(&self.state.choice).counts()
     }
 
     /// How many requests came.
@@ -91,10 +91,9 @@ struct State {
     upstream: String,
     pages: Pages,
     choice: Mutex<Choice>,
-    counts: Mutex<BTreeMap<&'static str, usize>>,
     requests: Mutex<usize>,
-    /// The last page that went out, by the path of its list.
-    last_pages: Mutex<HashMap<String, Page>>,
+    /// The lists that have been seen, by path, with the last page that went out since anything was written.
+    lists: Mutex<HashMap<String, Option<Page>>>,
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -115,12 +114,16 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
-    let request = Request::from_parts(parts, body);
+    let request = state.pages.limited(Request::from_parts(parts, body));
     *lock(&state.requests) += 1;
-    let fault = lock(&state.choice).of(&request);
+    let fault = {
+        let lists = lock(&state.lists);
+        let place = format!("{} {}", request.method(), request.uri());
+        lock(&state.choice).of(place, |fault| possible(fault, &request, &lists))
+    };
     if request.method() != Method::GET {
         // What was on a page before a change is not what a system would repeat: nobody could tell that it is old.
-        lock(&state.last_pages).clear();
+        lock(&state.lists).values_mut().for_each(|page| *page = None);
     }
     match &fault {
         Some(Fault::ShortPage | Fault::RepeatedPage) => {}
@@ -157,7 +160,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer>
         }
         Some(fault @ Fault::RepeatedPage) => {
             let answer = forward(state, request.clone()).await?;
-            let before = lock(&state.last_pages).get(request.uri().path()).cloned();
+            let before = lock(&state.lists).get(request.uri().path()).cloned().flatten();
             state.remember(&request, &answer);
             Ok(match before {
                 Some(page) if state.pages.is_page(&answer) && page.comes_before(&request) => {
@@ -170,14 +173,29 @@ async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer>
     }
 }
 
+/// Whether a request can meet a fault, as far as can be said before it is answered.
+fn possible(fault: &Fault, request: &Request<Bytes>, lists: &HashMap<String, Option<Page>>) -> bool {
+    let list = (request.method() == Method::GET).then(|| lists.get(request.uri().path())).flatten();
+    match fault {
+        Fault::ShortPage => list.is_some(),
+        Fault::RepeatedPage => {
+            list.is_some_and(|page| page.as_ref().is_some_and(|page| page.comes_before(request)))
+        }
+        Fault::DidNothing => {
+            [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method())
+        }
+        _ => true,
+    }
+}
+
 impl State {
     fn count(&self, fault: &Fault) {
-        *lock(&self.counts).entry(fault.name()).or_default() += 1;
+        lock(&self.choice).happened(fault);
     }
 
     fn remember(&self, request: &Request<Bytes>, answer: &Answer) {
         if request.method() == Method::GET && self.pages.is_page(answer) {
-            lock(&self.last_pages).insert(request.uri().path().to_owned(), Page::of(request, answer));
+            lock(&self.lists).insert(request.uri().path().to_owned(), Some(Page::of(request, answer)));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use provost_conformance::proxy::{Fault, Pages, Proxy, Script};
+use provost_conformance::proxy::{Elements, Fault, Pages, Proxy, Script};
 use provost_conformance::systems::Running;
 use provost_conformance::{Options, Verdict, run};
 use provost_sdk::{SecretString, Settings};
@@ -21,16 +21,27 @@ async fn passes(url: &str, token: &str, options: Options) {
     tell(&settings(url, token), &options).await;
 }
 
-/// Tells the story with every third request in trouble; without the large chapters, which would take too long.
-async fn passes_behind_faults(url: &str, token: &str, seed: u64) {
+/// Tells the story with every third request in trouble and small pages, so that 300 accounts are many of them.
+async fn passes_behind_faults(url: &str, token: &str, trouble: Trouble) {
+    let Trouble { seed, page, at_once, members } = trouble;
     let script = Script::Seeded { seed, one_in: 3, faults: Fault::all() };
-    let proxy = Proxy::start(url, script, Pages::Under("Resources".to_owned())).await.unwrap();
+    let pages = Pages { elements: Elements::Under("Resources".to_owned()), most: Some(("count", page)) };
+    let proxy = Proxy::start(url, script, pages).await.unwrap();
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     assert!(!host.is_empty());
-    let options = Options { accounts: 0, members: 0, ..Options::default() };
-    tell(&settings(&format!("{}/{path}", proxy.address()), token), &options).await;
+    let mut settings = settings(&format!("{}/{path}", proxy.address()), token);
+    settings.limits.concurrency = at_once;
+    tell(&settings, &smaller(300, members)).await;
     let faults = proxy.faults();
     assert!(faults.len() == Fault::all().len(), "a fault never happened: {faults:?}");
+}
+
+/// What a run behind the proxy is like.
+struct Trouble {
+    seed: u64,
+    page: usize,
+    at_once: usize,
+    members: usize,
 }
 
 async fn tell(settings: &Settings, options: &Options) {
@@ -73,7 +84,12 @@ async fn the_embedded_directory_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_directory_passes_behind_faults() {
     let folder = tempfile::tempdir().unwrap();
-    passes_behind_faults(&directory(folder.path()).await, "token", 1).await;
+    passes_behind_faults(
+        &directory(folder.path()).await,
+        "token",
+        Trouble { seed: 1, page: 50, at_once: 8, members: 300 },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +101,7 @@ async fn scim2_server_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scim2_server_passes_behind_faults() {
     let (_running, url, token) = system("scim2-server").await;
-    passes_behind_faults(&url, &token, 2).await;
+    passes_behind_faults(&url, &token, Trouble { seed: 2, page: 50, at_once: 8, members: 100 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,5 +113,7 @@ async fn scimmy_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scimmy_passes_behind_faults() {
     let (_running, url, token) = system("scimmy").await;
-    passes_behind_faults(&url, &token, 3).await;
+    // After a lost answer its whole list is the only witness, and one that grows meanwhile is begun again: one account
+    // at a time, three pages.
+    passes_behind_faults(&url, &token, Trouble { seed: 3, page: 150, at_once: 1, members: 20 }).await;
 }

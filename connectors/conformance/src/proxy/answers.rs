@@ -9,10 +9,20 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// How the pages of the upstream's lists look.
+/// How the pages of the upstream's lists look, and how small they are made.
 #[derive(Clone, Debug, Default)]
-pub enum Pages {
-    /// It has none that the proxy could rewrite.
+pub struct Pages {
+    /// Where the elements of a page are.
+    pub elements: Elements,
+    /// The parameter of a query that asks for so many elements, and the most that a request gets: more are asked of
+    /// the upstream as this many. A system of few accounts has lists of many pages then.
+    pub most: Option<(&'static str, usize)>,
+}
+
+/// Where the elements of a page are.
+#[derive(Clone, Debug, Default)]
+pub enum Elements {
+    /// Nowhere that the proxy could rewrite.
     #[default]
     None,
     /// A JSON object with the elements under this name: `Resources` in SCIM.
@@ -73,11 +83,32 @@ impl Pages {
         Some(short)
     }
 
+    /// The request with no more elements asked for than a page may have.
+    pub(super) fn limited(&self, mut request: Request<Bytes>) -> Request<Bytes> {
+        let Some((parameter, most)) = self.most else { return request };
+        let Some((path, query)) =
+            request.uri().path_and_query().and_then(|target| Some((target.path(), target.query()?)))
+        else {
+            return request;
+        };
+        let limited = |part: &str| match part.split_once('=') {
+            Some((name, value)) if name == parameter && value.parse::<usize>().is_ok_and(|n| n > most) => {
+                format!("{name}={most}")
+            }
+            _ => part.to_owned(),
+        };
+        let query: Vec<String> = query.split('&').map(limited).collect();
+        if let Ok(uri) = format!("{path}?{}", query.join("&")).parse() {
+            *request.uri_mut() = uri;
+        }
+        request
+    }
+
     fn elements<'v>(&self, body: &'v mut Value) -> Option<&'v mut Vec<Value>> {
-        match self {
-            Pages::None => None,
-            Pages::Under(name) => body.get_mut(name)?.as_array_mut(),
-            Pages::Array => body.as_array_mut(),
+        match &self.elements {
+            Elements::None => None,
+            Elements::Under(name) => body.get_mut(name)?.as_array_mut(),
+            Elements::Array => body.as_array_mut(),
         }
     }
 }

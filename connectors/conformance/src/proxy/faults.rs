@@ -1,10 +1,7 @@
 //! Which request meets which fault.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
-
-use bytes::Bytes;
-use http::{Method, Request};
 
 /// What happens to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,15 +55,6 @@ impl Fault {
             Fault::Slow(_) => "slow",
         }
     }
-
-    fn suits(&self, method: &Method) -> bool {
-        let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
-        match self {
-            Fault::ShortPage | Fault::RepeatedPage => *method == Method::GET,
-            Fault::DidNothing => writes,
-            _ => true,
-        }
-    }
 }
 
 /// Where the faults come from.
@@ -74,8 +62,9 @@ impl Fault {
 pub enum Script {
     /// Request by request, in the order in which they come; none after the last.
     Listed(Vec<Option<Fault>>),
-    /// Drawn by a seed: about one request in `one_in` meets one of `faults` that suits it. With several requests
-    /// under way at once it is their order that is not the same in every run.
+    /// Drawn by a seed: about one request in `one_in` meets one of `faults` that is possible for it. A fault that has
+    /// not happened yet happens at the first chance, so that every run meets every fault that it has a chance of. With
+    /// several requests under way at once it is their order that is not the same in every run.
     Seeded {
         /// The seed.
         seed: u64,
@@ -93,8 +82,9 @@ pub(super) struct Choice {
     state: u64,
     one_in: u32,
     faults: Vec<Fault>,
-    /// Requests (method and target) whose last try met a fault: the next one gets through.
-    spared: HashSet<(Method, String)>,
+    /// Requests whose last try met a fault: the next one gets through.
+    spared: HashSet<String>,
+    happened: BTreeMap<&'static str, usize>,
 }
 
 impl Choice {
@@ -107,31 +97,46 @@ impl Choice {
         }
     }
 
-    /// The fault of the next request.
-    pub(super) fn of(&mut self, request: &Request<Bytes>) -> Option<Fault> {
+    /// The fault of the next try of a request, among those that are possible for it.
+    pub(super) fn of(&mut self, request: String, possible: impl Fn(&Fault) -> bool) -> Option<Fault> {
         if let Some(listed) = self.listed.pop_front() {
             return listed;
         }
-        let place = (request.method().clone(), request.uri().to_string());
-        let spared = self.spared.remove(&place);
-        if self.one_in == 0 || !self.draw().is_multiple_of(u64::from(self.one_in)) || spared {
+        if self.one_in == 0 || self.spared.remove(&request) {
             return None;
         }
-        let draw = self.draw();
-        let suiting: Vec<&Fault> = self.faults.iter().filter(|fault| fault.suits(request.method())).collect();
-        let count = u64::try_from(suiting.len()).ok().filter(|count| *count > 0)?;
-        let index = usize::try_from(draw % count).ok()?;
-        let fault = (*suiting.get(index)?).clone();
-        self.spared.insert(place);
+        let possible: Vec<&Fault> = self.faults.iter().filter(|fault| possible(fault)).collect();
+        let new: Vec<&Fault> =
+            possible.iter().copied().filter(|fault| !self.happened.contains_key(fault.name())).collect();
+        let drawn = draw(&mut self.state).is_multiple_of(u64::from(self.one_in));
+        let among = match new.is_empty() {
+            true if drawn => possible,
+            true => return None,
+            false => new,
+        };
+        let count = u64::try_from(among.len()).ok().filter(|count| *count > 0)?;
+        let index = usize::try_from(draw(&mut self.state) % count).ok()?;
+        let fault = (*among.get(index)?).clone();
+        self.spared.insert(request);
         Some(fault)
     }
 
-    /// SplitMix64: even, tiny, and the same everywhere.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    /// Notes that a fault was really brought about.
+    pub(super) fn happened(&mut self, fault: &Fault) {
+        *self.happened.entry(fault.name()).or_default() += 1;
     }
+
+    /// How often each fault was brought about.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, usize> {
+        self.happened.clone()
+    }
+}
+
+/// SplitMix64: even, tiny, and the same everywhere.
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

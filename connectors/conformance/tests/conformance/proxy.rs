@@ -12,14 +12,14 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use provost_conformance::proxy::{Fault, Pages, Proxy, Script};
+use provost_conformance::proxy::{Elements, Fault, Pages, Proxy, Script};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 type Things = Arc<Mutex<BTreeMap<String, String>>>;
 type Failure = Box<dyn std::error::Error>;
 
-/// Serves `/things?from=N` in pages of two, and `/things/NAME`.
+/// Serves `/things?from=N&count=N`, in pages of two without `count`, and `/things/NAME`.
 async fn upstream() -> Result<(String, Things), Failure> {
     let things: Things = Arc::default();
     let app = Router::new()
@@ -28,7 +28,8 @@ async fn upstream() -> Result<(String, Things), Failure> {
             get(|State(things): State<Things>, Query(query): Query<BTreeMap<String, usize>>| async move {
                 let things = things.lock().expect("no other test panics with it");
                 let from = query.get("from").copied().unwrap_or(0);
-                let page: Vec<&String> = things.keys().skip(from).take(2).collect();
+                let count = query.get("count").copied().unwrap_or(2);
+                let page: Vec<&String> = things.keys().skip(from).take(count).collect();
                 Json(json!({"total": things.len(), "Resources": page}))
             }),
         )
@@ -84,8 +85,12 @@ async fn call(address: &str, method: Method, path: &str, body: &'static str) -> 
 
 async fn started(listed: Vec<Option<Fault>>) -> Result<(Proxy, Things), Failure> {
     let (address, things) = upstream().await?;
-    let proxy = Proxy::start(&address, Script::Listed(listed), Pages::Under("Resources".into())).await?;
+    let proxy = Proxy::start(&address, Script::Listed(listed), pages()).await?;
     Ok((proxy, things))
+}
+
+fn pages() -> Pages {
+    Pages { elements: Elements::Under("Resources".into()), most: None }
 }
 
 fn fill(things: &Things) {
@@ -188,6 +193,49 @@ async fn only_another_page_of_the_same_list_is_repeated_and_none_from_before_a_c
 }
 
 #[tokio::test]
+async fn pages_are_as_small_as_they_are_made() -> Result<(), Failure> {
+    let (address, things) = upstream().await?;
+    fill(&things);
+    let pages = Pages { most: Some(("count", 2)), ..pages() };
+    let proxy = Proxy::start(&address, Script::Listed(vec![]), pages).await?;
+    for (asked, given) in [("count=3", 2), ("from=1&count=1000", 2), ("count=1&from=1", 1), ("count=0", 0)] {
+        let page = call(&proxy.address(), Method::GET, &format!("/things?{asked}"), "").await?.json()?;
+        assert_eq!(page["Resources"].as_array().map(Vec::len), Some(given), "{asked}");
+        assert_eq!(page["total"], 3);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_fault_happens_at_its_first_chance_whatever_the_seed() -> Result<(), Failure> {
+    for seed in 0..40 {
+        let (address, things) = upstream().await?;
+        fill(&things);
+        // One request in a billion: none of these is drawn.
+        let script = Script::Seeded { seed, one_in: 1_000_000_000, faults: Fault::all() };
+        let proxy = Proxy::start(&address, script, pages()).await?;
+        // Three other requests, that the six which need no list get their chance, each with the try that is spared.
+        for request in ["a", "b", "c"] {
+            for _ in 0..4 {
+                let _refused = call(&proxy.address(), Method::GET, &format!("/things/{request}"), "").await;
+            }
+        }
+        for _ in 0..2 {
+            let _undone = call(&proxy.address(), Method::PUT, "/things/d", "new").await;
+        }
+        for _ in 0..3 {
+            for from in ["0", "2", "3"] {
+                call(&proxy.address(), Method::GET, &format!("/things?from={from}"), "").await?;
+            }
+        }
+        let happened: Vec<_> = proxy.faults().into_iter().collect();
+        assert!(happened.iter().all(|(_, times)| *times == 1), "{seed}: {happened:?}");
+        assert_eq!(happened.len(), Fault::all().len(), "{seed}: {happened:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_slow_answer_is_the_right_one() -> Result<(), Failure> {
     let time = Duration::from_millis(40);
     let (proxy, things) = started(vec![Some(Fault::Slow(time))]).await?;
@@ -207,7 +255,7 @@ async fn the_same_seed_brings_the_same_faults_and_never_two_in_a_row_to_one_requ
         fill(&things);
         let faults = vec![Fault::Unavailable, Fault::RateLimit { seconds: 0 }];
         let script = Script::Seeded { seed: 4711, one_in: 2, faults };
-        let proxy = Proxy::start(&address, script, Pages::None).await?;
+        let proxy = Proxy::start(&address, script, Pages::default()).await?;
         let mut statuses = Vec::new();
         for _ in 0..60 {
             statuses.push(call(&proxy.address(), Method::GET, "/things/a", "").await?.status);
@@ -224,6 +272,9 @@ async fn the_same_seed_brings_the_same_faults_and_never_two_in_a_row_to_one_requ
 #[tokio::test]
 async fn an_upstream_that_is_no_http_address_is_refused() {
     for upstream in ["https://localhost:1", "localhost", "not an address"] {
-        assert!(Proxy::start(upstream, Script::Listed(vec![]), Pages::None).await.is_err(), "{upstream}");
+        assert!(
+            Proxy::start(upstream, Script::Listed(vec![]), Pages::default()).await.is_err(),
+            "{upstream}"
+        );
     }
 }
