@@ -1,16 +1,17 @@
-//! A proxy on loopback that brings the faults of real networks and real servers between a connector and its system.
+//! Proxies on loopback that bring the faults of real networks and real servers between a connector and its system.
 //!
-//! It forwards plain HTTP to one upstream address. Which request meets which fault is drawn from a seed or written
-//! down request by request; the same request never meets two in a row, so that whoever tries again gets on.
+//! [`Proxy`] forwards plain HTTP to one upstream address, [`TcpProxy`] any other protocol, encrypted ones too. Which
+//! request meets which fault is drawn from a seed or written down request by request; the same request never meets two
+//! in a row, so that whoever tries again gets on.
 
 mod answers;
 mod faults;
+mod tcp;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 
 pub use answers::{Elements, Pages};
 pub use faults::{Fault, Script};
+pub use tcp::TcpProxy;
 
 use answers::Page;
 use faults::Choice;
@@ -94,6 +96,8 @@ struct State {
     requests: Mutex<usize>,
     /// The lists that have been seen, by path, with the last page that went out since anything was written.
     lists: Mutex<HashMap<String, Option<Page>>>,
+    /// Requests (method and target) whose last try met a fault: the next one gets through.
+    spared: Mutex<HashSet<String>>,
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -116,11 +120,15 @@ async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer>
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
     let request = state.pages.limited(Request::from_parts(parts, body));
     *lock(&state.requests) += 1;
+    let place = format!("{} {}", request.method(), request.uri());
+    let spared = lock(&state.spared).remove(&place);
     let fault = {
         let lists = lock(&state.lists);
-        let place = format!("{} {}", request.method(), request.uri());
-        lock(&state.choice).of(place, |fault| possible(fault, &request, &lists))
+        lock(&state.choice).of(spared, |fault| possible(fault, &request, &lists))
     };
+    if fault.is_some() {
+        lock(&state.spared).insert(place);
+    }
     if request.method() != Method::GET {
         // What was on a page before a change is not what a system would repeat: nobody could tell that it is old.
         lock(&state.lists).values_mut().for_each(|page| *page = None);
@@ -138,14 +146,19 @@ async fn answer(state: &State, request: Request<Incoming>) -> io::Result<Answer>
         }
         Some(Fault::RateLimit { seconds }) => Ok(answers::rate_limit(seconds)),
         Some(Fault::Unavailable) => Ok(answers::unavailable()),
-        Some(Fault::CutBefore) => Err(cut()),
+        Some(Fault::Refused | Fault::CutBefore) => Err(cut()),
         Some(Fault::CutAfter) => {
             forward(state, request).await?;
             Err(cut())
         }
         Some(Fault::Slow(time)) => {
-            tokio::time::sleep(time.min(Duration::from_secs(60))).await;
+            tokio::time::sleep(time).await;
             forward(state, request).await
+        }
+        Some(Fault::SlowAnswer(time)) => {
+            let answer = forward(state, request).await;
+            tokio::time::sleep(time).await;
+            answer
         }
         Some(Fault::DidNothing) => did_nothing(state, request).await,
         Some(fault @ Fault::ShortPage) => {

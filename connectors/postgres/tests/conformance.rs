@@ -1,24 +1,25 @@
-//! The conformance suite in full: 1,500 accounts, a group of 2,000.
+//! The conformance suite: once in full with 1,500 accounts and a group of 2,000, with the least privileges, and behind
+//! the proxy of faults.
 
+use provost_conformance::proxy::{Fault, Script, TcpProxy};
 use provost_conformance::{Options, Verdict, run};
 use provost_sdk::{Settings, Value};
 
 use crate::system::System;
 
-async fn passes(settings: &Settings, read_only: Option<Settings>, large: bool) {
+async fn passes(settings: &Settings, read_only: Option<Settings>, accounts: usize, members: usize) {
     let values = |two: [&str; 2]| two.map(Value::from).to_vec();
-    let mut options = Options {
+    let options = Options {
         attributes: [
             ("connection_limit".to_owned(), values(["5", "7"])),
             ("valid_until".to_owned(), values(["2131-01-31T17:00:00Z", "2132-02-29T00:00:00Z"])),
         ]
         .into(),
         read_only,
+        accounts,
+        members,
         ..Options::default()
     };
-    if !large {
-        (options.accounts, options.members) = (0, 0);
-    }
     let report = run(&provost_postgres::Postgres::new(), settings, &options, &mut |chapter| {
         let verdict = match &chapter.verdict {
             Verdict::NotApplicable { missing } => format!("needs {missing}"),
@@ -35,7 +36,7 @@ async fn the_suite_passes_as_a_superuser() {
     let system = System::start().await;
     system.run("CREATE ROLE reader LOGIN PASSWORD 'readerpw'").await;
     let reader = system.settings("reader", "readerpw");
-    passes(&system.settings("admin", "adminpw"), Some(reader), true).await;
+    passes(&system.settings("admin", "adminpw"), Some(reader), 1_500, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,5 +49,21 @@ async fn the_suite_passes_with_the_least_privileges() {
              GRANT CREATE ON DATABASE postgres TO provost",
         )
         .await;
-    passes(&system.settings("provost", "provostpw"), None, false).await;
+    passes(&system.settings("provost", "provostpw"), None, 0, 0).await;
+}
+
+/// There are no pages to make small: everything is read in a handful of queries.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_behind_faults() {
+    let system = System::start().await;
+    let mut settings = system.settings("admin", "adminpw");
+    let upstream =
+        format!("{}:{}", settings.text("host").unwrap(), settings.number("port").unwrap().unwrap());
+    let script = Script::Seeded { seed: 1, one_in: 40, faults: Fault::of_connections() };
+    let proxy = TcpProxy::start(&upstream, script).await.unwrap();
+    settings.config.insert("port".to_owned(), proxy.address().port().into());
+    passes(&settings, None, 300, 300).await;
+    let faults = proxy.faults();
+    eprintln!("{} requests, {faults:?}", proxy.requests());
+    assert!(faults.len() == Fault::of_connections().len(), "a fault never happened: {faults:?}");
 }

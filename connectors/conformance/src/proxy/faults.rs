@@ -1,6 +1,6 @@
 //! Which request meets which fault.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// What happens to one request.
@@ -13,6 +13,8 @@ pub enum Fault {
     },
     /// 503; not forwarded.
     Unavailable,
+    /// The connection is reset as soon as it is there, as where nobody listens behind a balancer.
+    Refused,
     /// The connection is cut before anything is forwarded.
     CutBefore,
     /// It is forwarded and done, and the connection is cut instead of the answer.
@@ -23,12 +25,14 @@ pub enum Fault {
     RepeatedPage,
     /// A write is answered as done, and nothing is forwarded.
     DidNothing,
-    /// It takes this long.
+    /// It takes this long until the request is forwarded.
     Slow(Duration),
+    /// It is forwarded at once, and its answer takes this long.
+    SlowAnswer(Duration),
 }
 
 impl Fault {
-    /// Every kind of fault, with values that suit a fast test.
+    /// Every kind of fault of plain HTTP, with values that suit a fast test.
     pub fn all() -> Vec<Fault> {
         vec![
             Fault::RateLimit { seconds: 0 },
@@ -42,17 +46,30 @@ impl Fault {
         ]
     }
 
+    /// Every kind of fault of a connection whose bytes mean nothing to the proxy, with values that suit a fast test.
+    pub fn of_connections() -> Vec<Fault> {
+        vec![
+            Fault::Refused,
+            Fault::CutBefore,
+            Fault::CutAfter,
+            Fault::Slow(Duration::from_millis(30)),
+            Fault::SlowAnswer(Duration::from_millis(30)),
+        ]
+    }
+
     /// Its name in [`super::Proxy::faults`].
     pub fn name(&self) -> &'static str {
         match self {
             Fault::RateLimit { .. } => "rate-limit",
             Fault::Unavailable => "unavailable",
+            Fault::Refused => "refused",
             Fault::CutBefore => "cut-before",
             Fault::CutAfter => "cut-after",
             Fault::ShortPage => "short-page",
             Fault::RepeatedPage => "repeated-page",
             Fault::DidNothing => "did-nothing",
             Fault::Slow(_) => "slow",
+            Fault::SlowAnswer(_) => "slow-answer",
         }
     }
 }
@@ -82,8 +99,6 @@ pub(super) struct Choice {
     state: u64,
     one_in: u32,
     faults: Vec<Fault>,
-    /// Requests whose last try met a fault: the next one gets through.
-    spared: HashSet<String>,
     happened: BTreeMap<&'static str, usize>,
 }
 
@@ -97,12 +112,12 @@ impl Choice {
         }
     }
 
-    /// The fault of the next try of a request, among those that are possible for it.
-    pub(super) fn of(&mut self, request: String, possible: impl Fn(&Fault) -> bool) -> Option<Fault> {
+    /// The fault of the next request, among those that are possible for it; none is drawn for one that is spared.
+    pub(super) fn of(&mut self, spared: bool, possible: impl Fn(&Fault) -> bool) -> Option<Fault> {
         if let Some(listed) = self.listed.pop_front() {
             return listed;
         }
-        if self.one_in == 0 || self.spared.remove(&request) {
+        if self.one_in == 0 || spared {
             return None;
         }
         let possible: Vec<&Fault> = self.faults.iter().filter(|fault| possible(fault)).collect();
@@ -116,9 +131,7 @@ impl Choice {
         };
         let count = u64::try_from(among.len()).ok().filter(|count| *count > 0)?;
         let index = usize::try_from(draw(&mut self.state) % count).ok()?;
-        let fault = (*among.get(index)?).clone();
-        self.spared.insert(request);
-        Some(fault)
+        among.get(index).map(|fault| (*fault).clone())
     }
 
     /// Notes that a fault was really brought about.

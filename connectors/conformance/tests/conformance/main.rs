@@ -7,3 +7,4 @@ mod proxy;
 mod readme;
 mod roster;
 mod systems;
+mod tcp;
