@@ -51,6 +51,11 @@ pub async fn call(engine: &EngineHandle, target: Sym, prepared: Arc<Prepared>) -
     })
 }
 
+/// The refusal to begin a call whose intent is not published, where it has to be.
+pub fn unpublished() -> Error {
+    Error::new(ErrorKind::Unavailable, "The call was not begun: its intent could not be published in time.")
+}
+
 /// The refusal to begin a call after its intent's not-after.
 pub fn late() -> Error {
     Error::new(ErrorKind::Timeout, "The call was not begun before its not-after.")

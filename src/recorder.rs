@@ -4,12 +4,12 @@
 //! for the acknowledgement; nothing is acknowledged that a crash could take back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use provost_audit::{CommitId, Log, Publication, Record, Recorded, Tip};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Records are moved from the journal into the repository this long after the first of them.
 const FLUSH_AFTER: Duration = Duration::from_millis(300);
@@ -35,20 +35,30 @@ pub struct Publishing {
     pub remote: String,
 }
 
+/// A push may fail because nobody answers, or because somebody else wrote there.
+enum NotPublished {
+    Unreachable(String),
+    Tampered(String),
+}
+
 /// How publishing goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PublishState {
     /// The commit that was published last.
     pub published: Option<String>,
+    /// Its number.
+    pub seq: u64,
     /// Why the newest is not published.
     pub error: Option<String>,
+    /// The published branch is not what was published there: somebody else wrote it, or removed it.
+    pub tampered: bool,
 }
 
 /// The handle that everybody holds.
 #[derive(Clone)]
 pub struct Recorder {
     requests: Sender<Request>,
-    publishing: Arc<Mutex<PublishState>>,
+    publishing: Arc<watch::Sender<PublishState>>,
     repository: PathBuf,
 }
 
@@ -67,7 +77,7 @@ impl Recorder {
         died: impl FnOnce(String) + Send + 'static,
     ) -> Recorder {
         let (requests, inbox) = channel();
-        let state = Arc::new(Mutex::new(PublishState::default()));
+        let state = Arc::new(watch::Sender::new(PublishState::default()));
         let repository = log.repository();
         let publisher =
             publishing.map(|publishing| Publisher::start(repository.clone(), publishing, Arc::clone(&state)));
@@ -120,7 +130,23 @@ impl Recorder {
 
     /// How publishing goes.
     pub fn publishing(&self) -> PublishState {
-        self.publishing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.publishing.borrow().clone()
+    }
+
+    /// How publishing goes, from now on.
+    pub fn watch_publishing(&self) -> watch::Receiver<PublishState> {
+        self.publishing.subscribe()
+    }
+
+    /// Waits until a record is published; false if that fails, or takes longer than `patience`.
+    pub async fn is_published(&self, seq: u64, patience: Duration) -> bool {
+        if self.flush().await.is_err() {
+            return false;
+        }
+        let mut state = self.publishing.subscribe();
+        let over = state.wait_for(|state| state.seq >= seq || state.error.is_some());
+        let over = tokio::time::timeout(patience, over).await;
+        over.is_ok_and(|state| state.is_ok_and(|state| state.seq >= seq))
     }
 
     /// The repository of the log.
@@ -252,7 +278,7 @@ impl Work {
             self.failed(&error)
         })?;
         if let Some(publisher) = &self.publisher {
-            publisher.tip(tip.commit);
+            publisher.tip(tip);
         }
         Ok(tip)
     }
@@ -270,18 +296,22 @@ impl Work {
 
 /// Pushes the newest tip, one push at a time; tips that come meanwhile are pushed together.
 struct Publisher {
-    tips: Sender<CommitId>,
+    tips: Sender<Tip>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Publisher {
-    fn start(repository: PathBuf, publishing: Publishing, state: Arc<Mutex<PublishState>>) -> Publisher {
-        let (tips, inbox) = channel::<CommitId>();
+    fn start(
+        repository: PathBuf,
+        publishing: Publishing,
+        state: Arc<watch::Sender<PublishState>>,
+    ) -> Publisher {
+        let (tips, inbox) = channel::<Tip>();
         let thread = std::thread::Builder::new()
             .name("publisher".to_owned())
             .spawn(move || {
                 let mut expected: Option<Option<CommitId>> = None;
-                let mut unpublished: Option<CommitId> = None;
+                let mut unpublished: Option<Tip> = None;
                 loop {
                     // What was not published is tried again, also when nothing new is recorded.
                     let next = match unpublished {
@@ -295,23 +325,30 @@ impl Publisher {
                     while let Ok(newer) = inbox.try_recv() {
                         tip = newer;
                     }
-                    let result = push(&repository, &publishing, &mut expected, tip);
+                    let result = push(&repository, &publishing, &mut expected, tip.commit);
                     unpublished = result.is_err().then_some(tip);
-                    let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    match result {
-                        Ok(()) => *state = PublishState { published: Some(tip.to_string()), error: None },
-                        Err(why) => {
+                    state.send_modify(|state| match result {
+                        Ok(()) => {
+                            let published = Some(tip.commit.to_string());
+                            *state = PublishState { published, seq: tip.seq, ..PublishState::default() };
+                        }
+                        Err(NotPublished::Unreachable(why)) => {
                             tracing::warn!(%why, "the audit log is not published");
                             state.error = Some(why);
                         }
-                    }
+                        Err(NotPublished::Tampered(why)) => {
+                            tracing::error!(%why, "the published audit log is not what was published");
+                            state.error = Some(why);
+                            state.tampered = true;
+                        }
+                    });
                 }
             })
             .ok();
         Publisher { tips, thread }
     }
 
-    fn tip(&self, tip: CommitId) {
+    fn tip(&self, tip: Tip) {
         if self.tips.send(tip).is_err() {
             tracing::error!("the publisher has ended");
         }
@@ -330,40 +367,38 @@ fn push(
     publishing: &Publishing,
     expected: &mut Option<Option<CommitId>>,
     tip: CommitId,
-) -> Result<(), String> {
+) -> Result<(), NotPublished> {
+    let unreachable = |error: provost_audit::Error| NotPublished::Unreachable(error.to_string());
     let remote = &publishing.remote;
     let mut from = match *expected {
         Some(known) => known,
         None => {
             // What was published last, so that a branch that was removed meanwhile is not made again unseen.
-            let last =
-                provost_audit::last_published(repository, remote).map_err(|error| error.to_string())?;
+            let last = provost_audit::last_published(repository, remote).map_err(unreachable)?;
             match last {
                 Some(last) => Some(last),
-                None => provost_audit::published(repository, remote, PUSH_TIMEOUT)
-                    .map_err(|error| error.to_string())?,
+                None => provost_audit::published(repository, remote, PUSH_TIMEOUT).map_err(unreachable)?,
             }
         }
     };
     // An earlier push whose answer was lost is found once; a ref that moves twice meanwhile is not ours.
     for _ in 0..2 {
-        match provost_audit::publish(repository, remote, from, tip, PUSH_TIMEOUT)
-            .map_err(|error| error.to_string())?
-        {
+        match provost_audit::publish(repository, remote, from, tip, PUSH_TIMEOUT).map_err(unreachable)? {
             Publication::Published => {
                 *expected = Some(Some(tip));
                 return Ok(());
             }
             Publication::Raced { found } => from = Some(found),
             Publication::Missing => {
-                return Err("the published branch was removed: somebody tampered with the copy".to_owned());
+                let why = "the published branch was removed: somebody tampered with the copy";
+                return Err(NotPublished::Tampered(why.to_owned()));
             }
             Publication::Foreign { found } => {
-                return Err(format!(
+                return Err(NotPublished::Tampered(format!(
                     "the published branch is at {found}, which this log does not know: the copy was tampered with"
-                ));
+                )));
             }
         }
     }
-    Err("the published branch keeps moving".to_owned())
+    Err(NotPublished::Tampered("the published branch keeps moving".to_owned()))
 }

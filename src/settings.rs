@@ -97,6 +97,23 @@ pub struct Audit {
     /// Whether it is published at all.
     #[serde(default)]
     pub publish: Publish,
+    /// What an intent to add something has to have reached before its call begins.
+    #[serde(default)]
+    pub durability: Durability,
+    /// A second repository, which gets the log at every checkpoint: best one that neither the daemon's host nor those
+    /// who administer the first can rewrite.
+    pub checkpoints: Option<String>,
+}
+
+/// Where a record has to be before something is added because of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On this machine's disk.
+    #[default]
+    Local,
+    /// Published as well. What takes away never waits for that.
+    Remote,
 }
 
 /// Whether the audit branch is published.
@@ -267,6 +284,14 @@ impl Settings {
             settings.repository.url = place(folder, &settings.repository.url);
         }
         settings.audit.remote = settings.audit.remote.take().map(|remote| place(folder, &remote));
+        settings.audit.checkpoints = settings.audit.checkpoints.take().map(|remote| place(folder, &remote));
+        if settings.audit.durability == Durability::Remote && settings.audit.publish == Publish::Never {
+            return Err(SettingsError::Refused(
+                "durability = \"remote\" wants every intent published, and publish = \"never\" publishes none.\n  \
+                 hint: in [audit], remove one of the two"
+                    .to_owned(),
+            ));
+        }
         if let Some(branch) = overrides.branch.clone().or_else(|| variable("PROVOST_BRANCH")) {
             settings.repository.branch = branch;
         }

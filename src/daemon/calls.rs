@@ -8,8 +8,8 @@ use provost_core::step::{Command, Event, Failure, Mode, OperationId, Scope};
 use provost_sdk::ErrorKind;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Shared;
 use super::settle;
+use super::{Shared, copy};
 use crate::engine::{Engine, EngineError, Prepared};
 use crate::{apply, observe};
 
@@ -150,9 +150,13 @@ async fn call(shared: Shared, target: Sym, operation: OperationId) {
         return send(&shared, Event::Called { target, operation, result: Err(failure) });
     };
     let began = Timestamp::now();
+    let adds = prepared.planned.adds();
     let result = if prepared.is_late(began) {
         Err(apply::late())
+    } else if adds && !copy::has_intent(&shared, prepared.intent(), prepared.not_after()).await {
+        Err(apply::unpublished())
     } else {
+        prepared.begin();
         apply::call(&shared.engine, target, Arc::clone(&prepared)).await
     };
     let outcome = Outcome { prepared, began, result };

@@ -3,6 +3,7 @@
 //! Long computations run on the engine's thread, calls to targets on the runtime, records on the recorder's thread.
 
 mod calls;
+mod copy;
 mod http;
 mod settle;
 mod upkeep;
@@ -135,6 +136,7 @@ pub async fn run(
     };
     let _watching = watch::start(&shared);
     tokio::spawn(upkeep::keep(shared.clone()));
+    tokio::spawn(copy::watch(shared.clone()));
     let control = http::listen(&shared).await?;
     let settled: Settled = Box::new(settled);
     let mut shell = Shell { daemon, shared, reports, inbox, stay, control, settled: Some(settled) };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use provost_audit::{Kind, Record, Thoroughness, Tip};
+use provost_audit::{Kind, Publication, Record, Thoroughness, Tip};
 use serde_json::json;
 
 use super::Shared;
@@ -16,6 +16,9 @@ const LOOK: Duration = Duration::from_secs(600);
 /// cut off while nothing happened.
 const ACTIVE: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(86_400);
+
+/// A push of a checkpoint may take this long; the next one takes what it left.
+const PUSH: Duration = Duration::from_secs(60);
 
 /// From this many packs on `git log -p` of a path is noticeably slower.
 const PACKS: usize = 50;
@@ -54,7 +57,33 @@ async fn checkpoint(shared: &Shared, last: &mut Option<(Tip, tokio::time::Instan
     record.body = json!({ "tip": tip.commit.to_string(), "seq": tip.seq });
     match recorder.record(vec![record]).await {
         Ok(recorded) => *last = recorded.last().map(|tip| (*tip, tokio::time::Instant::now())),
-        Err(error) => tracing::warn!(%error, "no checkpoint was made"),
+        Err(error) => return tracing::warn!(%error, "no checkpoint was made"),
+    }
+    let Some(remote) = shared.settings.audit.checkpoints.clone() else { return };
+    if let Ok(tip) = recorder.flush().await {
+        let repository = recorder.repository().to_owned();
+        let pushed = tokio::task::spawn_blocking(move || push(&repository, &remote, tip)).await;
+        if let Ok(Err(why)) = pushed {
+            tracing::error!(%why, "the checkpoint did not reach the second repository");
+        }
+    }
+}
+
+/// The second copy moves from checkpoint to checkpoint, and never back.
+fn push(repository: &Path, remote: &str, tip: Tip) -> Result<(), String> {
+    let said = |error: provost_audit::Error| error.to_string();
+    let mut expected = match provost_audit::last_published(repository, remote).map_err(said)? {
+        Some(last) => Some(last),
+        None => provost_audit::published(repository, remote, PUSH).map_err(said)?,
+    };
+    loop {
+        expected =
+            match provost_audit::publish(repository, remote, expected, tip.commit, PUSH).map_err(said)? {
+                Publication::Published => return Ok(()),
+                // An answer that was lost: it is ours, and known after one more look.
+                Publication::Raced { found } if expected != Some(found) => Some(found),
+                other => return Err(format!("the branch there is not what was pushed before ({other:?})")),
+            }
     }
 }
 

@@ -6,7 +6,7 @@ use provost_audit::Record;
 use provost_core::Sym;
 use provost_core::document::Kind;
 use provost_core::observed::Observed;
-use provost_core::organisation::{Amended, Known};
+use provost_core::organisation::{Amended, HeldBy, Known};
 use provost_core::snapshot::{Dirty, RuleVersion, Version};
 use provost_core::step::{Scope, World};
 use serde_json::json;
@@ -60,7 +60,7 @@ impl Engine {
 
     /// Nothing is added any more, and the log says why: once for each commit that is found there.
     fn raise_alarm(&mut self, from: Sym, to: Sym, course: Course, now: Timestamp) {
-        self.organisation.hold(Some(Sym::new(off_course(course))));
+        self.organisation.hold(HeldBy::Branch, Some(Sym::new(off_course(course))));
         self.show();
         if self.alarmed.replace(to) == Some(to) {
             return;
@@ -106,13 +106,14 @@ impl Engine {
         self.desired.commit = Some(to.to_string());
         match self.put_on_record(&unrecorded, now) {
             Ok(()) => {
-                self.organisation.hold(None);
+                self.organisation.hold(HeldBy::Branch, None);
                 self.alarmed = None;
                 Ok(self.amended(unrecorded.amended, now))
             }
             Err(error) => {
                 // What counts already in memory is told and recorded with the next try, and adds nothing until then.
-                self.organisation.hold(Some(Sym::new("the commit that counts is not on the record yet")));
+                self.organisation
+                    .hold(HeldBy::Branch, Some(Sym::new("the commit that counts is not on the record yet")));
                 self.unrecorded = Some(unrecorded);
                 Err(error)
             }

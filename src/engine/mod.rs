@@ -26,7 +26,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use jiff::Timestamp;
 use provost_core::Sym;
-use provost_core::organisation::Organisation;
+use provost_core::organisation::{HeldBy, Organisation};
 use provost_core::step::{OperationId, Scope, Target, World};
 
 use crate::git::{Course, GitError, Source};
@@ -203,6 +203,14 @@ impl Engine {
         for id in known.into_iter().filter(|id| target.is_none_or(|target| target == *id)) {
             self.organisation.resume(id);
         }
+    }
+
+    /// Holds up everything that adds, or lets it go on; every target is planned again.
+    pub fn hold(&mut self, by: HeldBy, why: Option<Sym>) -> World {
+        self.organisation.hold(by, why);
+        let mut world = self.world(Vec::new());
+        world.changed = world.targets.keys().map(|target| (*target, Scope::All)).collect();
+        world
     }
 
     /// The targets whose documents changed since this was last asked.

@@ -10,7 +10,7 @@ use provost_audit::{Genesis, Log};
 use provost_core::Sym;
 use provost_core::access::Zones;
 use provost_core::observed::Observed;
-use provost_core::organisation::{Known, Organisation};
+use provost_core::organisation::{HeldBy, Known, Organisation};
 use provost_core::snapshot::Snapshot;
 use provost_core::step::{Scope, World};
 use serde_json::json;
@@ -131,11 +131,13 @@ impl Engine {
                     let course = self.source.course(commit, head)?;
                     let wrong =
                         (course != Course::Forward).then(|| Sym::new(super::load::off_course(course)));
-                    self.organisation.hold(wrong);
+                    self.organisation.hold(HeldBy::Branch, wrong);
                 }
             } else {
-                self.organisation
-                    .hold(Some(Sym::new("the commit that counts is not in the repository any more")));
+                self.organisation.hold(
+                    HeldBy::Branch,
+                    Some(Sym::new("the commit that counts is not in the repository any more")),
+                );
             }
         }
         let targets: Vec<Sym> =

@@ -143,7 +143,7 @@ impl Engine {
             Err(error) => {
                 let result = match error.may_have_landed {
                     true => OutcomeResult::Unknown,
-                    false if prepared.is_late(began) => OutcomeResult::NotAttempted,
+                    false if !prepared.has_begun() => OutcomeResult::NotAttempted,
                     false => OutcomeResult::Failed,
                 };
                 let told = told_error(&error, began, now);

@@ -26,6 +26,8 @@ struct State {
     intent: Option<u64>,
     /// The call does not begin after this.
     not_after: Option<Timestamp>,
+    /// Whether the call has begun.
+    begun: bool,
     /// The account, for what is done to one that the plan makes first.
     account: Option<AccountRef>,
     /// Why it is done, in short.
@@ -72,7 +74,17 @@ impl Prepared {
         self.planned.identity.map(|identity| (identity, self.planned.profile))
     }
 
-    pub(super) fn intent(&self) -> Option<u64> {
+    /// Says that the call begins now.
+    pub fn begin(&self) {
+        self.state().begun = true;
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.state().begun
+    }
+
+    /// The number of the record of its intent.
+    pub fn intent(&self) -> Option<u64> {
         self.state().intent
     }
 
@@ -85,7 +97,8 @@ impl Prepared {
         self.state().causes = causes;
     }
 
-    pub(super) fn not_after(&self) -> Option<Timestamp> {
+    /// The call does not begin after this.
+    pub fn not_after(&self) -> Option<Timestamp> {
         self.state().not_after
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot be set up has failed")]
 
 mod audit;
+mod copies;
 mod demo;
 mod lifecycle;
 mod looking;

@@ -30,6 +30,8 @@ pub(crate) struct Head {
     pub(crate) tree: ObjectId,
     pub(crate) seq: u64,
     pub(crate) volume: u64,
+    /// The newest time so far, in seconds since 1970.
+    pub(crate) at: i64,
     /// SHA-256 of the tip's commit object.
     pub(crate) chain: String,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Head {
 impl Head {
     /// Before the genesis.
     pub(crate) fn nothing() -> Head {
-        Head { tip: ObjectId::ZERO, tree: ObjectId::ZERO, seq: 0, volume: 1, chain: String::new() }
+        Head { tip: ObjectId::ZERO, tree: ObjectId::ZERO, seq: 0, volume: 1, at: 0, chain: String::new() }
     }
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn build(log: &mut Log, group: &[Record], undo: &mut Vec<Undo>) -> Re
         let commit = write_commit(head.tree, parent, record.at.as_second(), &message.encode(), &log.key)?;
         head.tip = ObjectId::of(ObjectKind::Commit, &commit);
         head.chain = sha256_hex(&commit);
+        head.at = head.at.max(record.at.as_second());
         log.pack.add(ObjectKind::Commit, head.tip, &commit);
         recorded.push(Recorded { seq: head.seq, commit: head.tip });
         if log.pack.bytes().len() - start > MAX_GROUP_BYTES {

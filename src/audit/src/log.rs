@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::build::{Head, build};
@@ -186,7 +187,7 @@ impl Log {
     /// for which [`Error::is_fatal`] holds ends this log.
     pub fn record(&mut self, group: &[Record]) -> Result<Vec<Recorded>> {
         for record in group {
-            if matches!(record.kind, Kind::Genesis | Kind::Break | Kind::Key) {
+            if matches!(record.kind, Kind::Genesis | Kind::Volume | Kind::Break | Kind::Key) {
                 return Err(crate::build::refused(record, "only the log itself writes such a record"));
             }
         }
@@ -204,6 +205,14 @@ impl Log {
         if self.pending >= MAX_GROUP {
             self.flush_for_room()?;
         }
+        let Some(volume) = self.next_volume(group) else { return self.record_or_make_room(group) };
+        let with_volume: Vec<Record> = std::iter::once(volume).chain(group.iter().cloned()).collect();
+        let mut recorded = self.record_or_make_room(&with_volume)?;
+        recorded.remove(0);
+        Ok(recorded)
+    }
+
+    fn record_or_make_room(&mut self, group: &[Record]) -> Result<Vec<Recorded>> {
         match self.try_record(group) {
             Err(Error::Full { .. }) if self.pending > 0 => {
                 self.flush_for_room()?;
@@ -211,6 +220,27 @@ impl Log {
             }
             result => result,
         }
+    }
+
+    /// The record that begins a new volume: the group's first record is of a later year, in UTC, than the tip. The
+    /// installation's id stays that of the first genesis.
+    fn next_volume(&self, group: &[Record]) -> Option<Record> {
+        let first = group.first().filter(|first| first.kind != Kind::Genesis)?;
+        let year = |at: Timestamp| TimeZone::UTC.to_datetime(at).year();
+        let (before, now) = (year(Timestamp::from_second(self.head.at).ok()?), year(first.at));
+        if now <= before {
+            return None;
+        }
+        let summary = format!("volume {}: the year {now} begins", self.head.volume + 1);
+        let mut record = Record::new(Kind::Volume, first.at, summary);
+        record.body = json!({
+            "year": now,
+            "installation": self.installation.to_string(),
+            "before": { "tip": self.head.tip.to_string(), "seq": self.head.seq, "sha256": self.head.chain },
+        });
+        // It goes with whatever the group may use.
+        record.priority = group.iter().all(|record| record.priority);
+        Some(record)
     }
 
     /// Has another key sign from the next record on. The record that says so is signed by the key before, so whoever

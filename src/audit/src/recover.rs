@@ -115,6 +115,7 @@ pub(crate) fn open(
             tree: commit.tree,
             seq: message.seq,
             volume: message.volume,
+            at: commit.at,
             chain: sha256_hex(&object),
         },
         flushed: Some(tip),

@@ -240,21 +240,48 @@ fn a_refused_group_leaves_nothing_behind() {
 fn a_kind_decides_what_a_record_may_change() {
     let world = World::new();
     let mut log = world.create();
-    for kind in [Kind::Intent, Kind::Checkpoint, Kind::Refused, Kind::Volume, Kind::Rules] {
+    for kind in [Kind::Intent, Kind::Checkpoint, Kind::Refused, Kind::Rules] {
         let mut record = if kind == Kind::Intent { intent("op", "p") } else { Record::new(kind, at(1), "x") };
         record.changes = vec![(account_path("forge", "p-1"), Some(b"x".to_vec()))];
         assert!(matches!(log.record(&[record]), Err(Error::Record { .. })), "{kind:?}");
     }
-    for kind in [Kind::Genesis, Kind::Break] {
+    for kind in [Kind::Genesis, Kind::Volume, Kind::Break] {
         assert!(log.record(&[Record::new(kind, at(1), "x")]).is_err());
     }
     let mut rules = Record::new(Kind::Rules, at(1), "rules in force");
     rules.changes = vec![(TreePath::new("rules/role/engineer.json").unwrap(), Some(b"{}".to_vec()))];
     log.record(&[rules]).unwrap();
-    log.record(&[Record::new(Kind::Volume, at(1), "volume 2")]).unwrap();
-    log.flush().unwrap();
-    let text = world.git(&["log", "-1", "--format=%(trailers:key=Volume,valueonly)", "provost/audit"]);
-    assert_eq!(text.trim(), "2");
+}
+
+#[test]
+fn a_year_is_a_volume_chained_to_the_one_before() {
+    let world = World::new();
+    let mut log = world.create();
+    let last = log.record(&[drift("p-1", "the old year")]).unwrap()[0];
+    let mut later = [drift("p-1", "the new year"), drift("p-1", "and on")];
+    later.iter_mut().for_each(|record| record.at = at(200 * 86_400));
+    let recorded = log.record(&later).unwrap();
+    assert_eq!(recorded.len(), 2, "the caller hears of its own records only");
+    // A clock that goes back begins nothing.
+    log.record(&[drift("p-1", "back")]).unwrap();
+    log.record(&later).unwrap();
+    drop(log);
+    let (log, _) = world.open();
+    let said = world.git(&[
+        "log",
+        "--reverse",
+        "--format=%(trailers:key=Kind,valueonly,separator=) %(trailers:key=Volume,valueonly,separator=)",
+    ]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines,
+        ["genesis 1", "drift 1", "volume 2", "drift 2", "drift 2", "drift 2", "drift 2", "drift 2"]
+    );
+    let body = world.git(&["log", "-1", "--format=%B", "--grep=^Seq: 3$"]);
+    assert!(
+        body.contains(&last.commit.to_string()) && body.contains(&log.installation().to_string()),
+        "{body}"
+    );
 }
 
 #[test]

@@ -34,7 +34,16 @@ pub struct Organisation {
     spent: BTreeSet<Sym>,
     history: History,
     /// Why nothing is added anywhere.
-    hold: Option<Sym>,
+    holds: BTreeMap<HeldBy, Sym>,
+}
+
+/// What can hold up everything that adds, everywhere; what takes away goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldBy {
+    /// The tracked branch does not come after the commit that counts, or that commit is missing or not recorded.
+    Branch,
+    /// The published copy of the audit log was tampered with, or has to hold every intent and cannot be reached.
+    Copy,
 }
 
 /// What is known of one target beside its document.
@@ -85,7 +94,7 @@ impl Organisation {
             targets: BTreeMap::new(),
             spent: BTreeSet::new(),
             history: History::default(),
-            hold: None,
+            holds: BTreeMap::new(),
         }
     }
 
@@ -129,9 +138,12 @@ impl Organisation {
         &mut self.history
     }
 
-    /// Says why nothing is added anywhere, or that it is.
-    pub fn hold(&mut self, why: Option<Sym>) {
-        self.hold = why;
+    /// Says why nothing is added anywhere, or that this is no reason any more.
+    pub fn hold(&mut self, by: HeldBy, why: Option<Sym>) {
+        match why {
+            Some(why) => self.holds.insert(by, why),
+            None => self.holds.remove(&by),
+        };
     }
 
     /// Takes a commit in. `trusted`: the operator names it, so every sound rule of it comes into force.
@@ -280,7 +292,7 @@ impl Organisation {
             separations: &separations,
             freezes: &freezes,
             leaver: self.snapshot.lifecycle().map(|lifecycle| lifecycle.leaver),
-            hold: self.hold,
+            hold: self.holds.values().next().copied(),
             now,
         };
         let plan = plan::plan(world, &scope);

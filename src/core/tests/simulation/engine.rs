@@ -9,7 +9,7 @@ use provost_core::document::{Kind, parse};
 use provost_core::gate::Decision;
 use provost_core::guard;
 use provost_core::observed::{Collector, Observed, key};
-use provost_core::organisation::{Amended, Known, Organisation};
+use provost_core::organisation::{Amended, HeldBy, Known, Organisation};
 use provost_core::plan::{Planned, UNBORN};
 use provost_core::snapshot::{Catalog, Change, ConnectorFacts, File, Snapshot, Version};
 use provost_core::step::{Done, OperationId, PlanSummary, Queued, ReadSummary, Scope, Target, World};
@@ -172,7 +172,7 @@ impl Engine {
             place = place.and_then(|number| commits[number].parent);
         }
         if place.is_none() {
-            self.organisation.hold(Some(Sym::new("the tracked branch was rewritten")));
+            self.organisation.hold(HeldBy::Branch, Some(Sym::new("the tracked branch was rewritten")));
             return Err("the branch was rewritten".to_owned());
         }
         self.take(commit, commits, false, log, now)
@@ -194,7 +194,7 @@ impl Engine {
         let changes = changes(from, &commits[commit_number(commit)].files);
         let amended = self.organisation.amend(changes, trusted, now);
         self.taken = Some(commit);
-        self.organisation.hold(None);
+        self.organisation.hold(HeldBy::Branch, None);
         let (standing, vanished) = (self.standing(commits), self.organisation.snapshot().vanished());
         let vanished = vanished.iter().copied().collect();
         let recorded = log.record(|log| {
