@@ -12,6 +12,7 @@ use crate::settings;
 /// The connectors, by the word in `connector:` of a Target document.
 static CONNECTORS: LazyLock<Vec<Box<dyn Connector>>> = LazyLock::new(|| {
     vec![
+        Box::new(provost_ldap::Ldap::new()),
         Box::new(provost_memory::MemoryConnector::new(provost_memory::World::default())),
         Box::new(provost_postgres::Postgres::new()),
         Box::new(provost_scim::Scim::new()),
