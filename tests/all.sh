@@ -12,6 +12,7 @@ step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 step "tools"
 if [ "$(id -u)" = 0 ]; then apt-get -qq update >/dev/null 2>&1 || echo "the package lists could not be updated: going on with those at hand"; fi
 tests/systems/openldap.sh install
+command -v strace >/dev/null || apt-get -qq install -y --no-install-recommends strace >/dev/null
 tests/systems/postgres.sh install
 tests/systems/samba-ad.sh install
 tests/systems/scim2-server.sh install

@@ -14,4 +14,5 @@ mod recovering;
 mod rotating;
 mod signing;
 mod tampering;
+mod traced;
 mod verifying;
