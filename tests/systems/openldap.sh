@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # OpenLDAP slapd 2.5 (Debian): mdb, memberof + refint, ppolicy, syncprov; ldap:// with StartTLS
 # on PORT, ldaps:// on PORT+1. Every operation is logged. SIZE_LIMIT (default 500, as slapd's own; or unlimited) holds
-# for all but the rootdn.
+# for all but the rootdn. LDIF is a file of further entries.
 . "$(dirname "$0")/lib.sh"
 
 do_install() {
@@ -92,6 +92,7 @@ objectClass: simpleSecurityObject
 userPassword: blindpw
 LDIF
   slapadd -q -f "$DIR/slapd.conf" -l "$DIR/base.ldif"
+  [ -z "${LDIF:-}" ] || slapadd -q -f "$DIR/slapd.conf" -l "$LDIF"
   chown -R openldap "$DIR"
   spawn /usr/sbin/slapd -f "$DIR/slapd.conf" -u openldap -g openldap -d stats \
     -h "ldap://127.0.0.1:$PORT ldaps://127.0.0.1:$((PORT + 1))"

@@ -1,6 +1,6 @@
 //! Writing: the entry is found by its anchor, changed, and read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use crate::entry::{Entry, NEVER, instant, to_filetime, to_generalized, written};
 use crate::error::NO_SUCH_ATTRIBUTE;
 use crate::facts::{ACCOUNT, ACCOUNT_DISABLED, EXPIRES, Facts, LOCKED, control_bits};
 use crate::flavour::Flavour;
-use crate::member;
+use crate::member::{self, Named};
 use crate::observe::one;
 use crate::password::{self, PASSWORD};
 use crate::server::{Change, Server, Session};
@@ -176,6 +176,7 @@ async fn create(on: &mut On<'_, '_>, draft: &Create) -> Result<Anchor> {
         }
     }
     let dn = on.server.config.create_in.child(&facts.rdn, username);
+    member::clear_way(on, &Named::new(&dn, username), &BTreeSet::new()).await?;
     let doing = format!("the new account {username}");
     on.session.add(&dn, values.into_iter().collect(), &doing).await?;
     let made = one(on.session, on.server, facts, &Wanted::Username(username.into()))
@@ -268,8 +269,11 @@ async fn rename(on: &mut On<'_, '_>, found: &Found, to: &str) -> Result<bool> {
     let Some((attribute, value)) = name.first() else {
         return Err(invalid(format!("{} has a name of several parts, which is not changed.", entry.dn)));
     };
-    let named_so = Comparison::IgnoreCase.same(value, &account.username);
     let doing = format!("the new name {to} of {}", account.username);
+    let named_so = Comparison::IgnoreCase.same(value, &account.username);
+    let dn = if named_so { name.renamed(attribute, to) } else { entry.dn.clone() };
+    let (before, after) = (Named::new(&entry.dn, &account.username), Named::new(&dn, to));
+    member::announce(on, account, &before, &after).await?;
     if !attribute.eq_ignore_ascii_case(&facts.username) {
         let mut changes = vec![Change::Set(facts.username.clone(), vec![to.into()])];
         let principal_now = entry.text("userPrincipalName").and_then(|name| name.split_once('@'));
@@ -282,15 +286,14 @@ async fn rename(on: &mut On<'_, '_>, found: &Found, to: &str) -> Result<bool> {
     }
     if named_so {
         let aim = facts.aim_by_name(&entry.dn, &account.anchor);
-        // After the first of two changes everything that fails leaves half of them done.
-        on.session.rename(&aim, &dn::rdn(attribute, to), &doing).await.map_err(Error::in_doubt)?;
-    }
-    if facts.flavour != Flavour::ActiveDirectory {
-        let renamed = on.look_up(&account.anchor).await.map_err(Error::in_doubt)?;
-        if let Some(renamed) = renamed {
-            member::follow(on, found, &renamed).await.map_err(Error::in_doubt)?;
+        if let Err(error) = on.session.rename(&aim, &dn::rdn(attribute, to), &doing).await {
+            if !error.may_have_landed {
+                member::withdraw(on, account, &after, &before).await.map_err(Error::in_doubt)?;
+            }
+            return Err(error);
         }
     }
+    member::withdraw(on, account, &before, &after).await.map_err(Error::in_doubt)?;
     Ok(true)
 }
 

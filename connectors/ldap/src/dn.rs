@@ -61,6 +61,15 @@ impl Dn {
         }
     }
 
+    /// The same with another first part.
+    pub(crate) fn renamed(&self, attribute: &str, value: &str) -> String {
+        let above = split(&self.text, b',').split_off(1);
+        std::iter::once(rdn(attribute, value))
+            .chain(above.into_iter().map(str::to_owned))
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
     /// The form under which equal names are equal text.
     pub(crate) fn key(&self) -> String {
         let rdns: Vec<String> = self.rdns.iter().map(|rdn| folded(rdn)).collect();
@@ -197,6 +206,7 @@ mod tests {
             let dn = Dn::parse(&base.child("uid", value)).unwrap();
             assert_eq!(dn.first(), Some(("uid", value)), "{dn}");
             assert!(dn.is_within(&base), "{dn}");
+            assert_eq!(dn.renamed("uid", "eve"), "uid=eve,ou=people,dc=x");
         }
         assert_eq!(Dn::parse("cn=a+uid=b,dc=x").unwrap().first(), None);
     }

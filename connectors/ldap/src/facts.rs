@@ -1,7 +1,7 @@
 //! What is known of one server, and how its entries are named, found and read by it.
 
 use jiff::{SignedDuration, Timestamp};
-use ldap3::controls::{Assertion, MakeCritical};
+use ldap3::controls::{Assertion, MakeCritical, RawControl};
 use ldap3::{Scope, ldap_escape};
 use provost_sdk::{Account, Anchor, Attributes, Error, ErrorKind, Result, State, Value};
 
@@ -25,6 +25,7 @@ const DOMAIN_USERS: u32 = 513;
 
 /// Supported controls and capabilities, by number.
 const ASSERTION: &str = "1.3.6.1.1.12";
+const CONTENT_SYNC: &str = "1.3.6.1.4.1.4203.1.9.1.1";
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
 /// What does not change while the target is open.
@@ -35,12 +36,16 @@ pub(crate) struct Facts {
     pub product: String,
     /// The anchor of the tree's top, which all its replicas share.
     pub instance: Option<String>,
+    /// Active Directory: which of its servers answers, where it shows what was deleted.
+    pub update_server: Option<String>,
     /// The top of the tree that accounts are in.
     pub root: Dn,
     /// The server's clock less ours.
     pub skew: Option<SignedDuration>,
     /// Whether a write can be bound to the entry's anchor.
     asserts: bool,
+    /// OpenLDAP: whether it tells what changed (RFC 4533).
+    pub syncs: bool,
     /// Whether accounts can be locked, can expire, and tell when their password changed.
     pub locks: bool,
     pub expires: bool,
@@ -69,6 +74,7 @@ impl Facts {
                 "supportedCapabilities",
                 "vendorName",
                 "vendorVersion",
+                "dsServiceName",
                 "dnsHostName",
                 "currentTime",
                 "subschemaSubentry",
@@ -107,7 +113,9 @@ impl Facts {
             product: product(&dse, flavour),
             instance: None,
             skew: dse.text("currentTime").and_then(from_generalized).map(|time| time.duration_since(now)),
+            update_server: None,
             asserts: supports(ASSERTION),
+            syncs: supports(CONTENT_SYNC) && flavour == Flavour::OpenLdap,
             locks: schema.knows(flavour.lock()),
             expires: expiry.is_some_and(|name| schema.knows(name)),
             dates_passwords: schema.knows(flavour.password_changed()),
@@ -128,6 +136,9 @@ impl Facts {
         };
         let top = session.one(top).await?;
         facts.instance = top.and_then(|top| facts.anchor(&top)).map(|anchor| anchor.0);
+        if let (Flavour::ActiveDirectory, Some(service)) = (flavour, dse.text("dsServiceName")) {
+            facts.update_server = update_server(session, &facts.root, service).await?;
+        }
         Ok(facts)
     }
 
@@ -282,6 +293,30 @@ pub(crate) fn by_relative_id(account: &Entry, id: u32) -> Option<String> {
 /// Bytes as a filter has them (RFC 4515, 3).
 fn escaped(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
+/// The id under which a server of Active Directory numbers its updates; none where the credential may not see what was
+/// deleted, which would then never be told.
+async fn update_server(session: &mut Session<'_>, root: &Dn, service: &str) -> Result<Option<String>> {
+    let deleted = format!("CN=Deleted Objects,{root}");
+    let query = Query { base: &deleted, scope: Scope::Base, filter: "(objectClass=*)", attributes: &["1.1"] };
+    let mut shown = false;
+    match session.search(query, &[show_deleted()], &mut |_| shown = true).await {
+        Ok(_) if shown => {}
+        Ok(_) => return Ok(None),
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    }
+    let query =
+        Query { base: service, scope: Scope::Base, filter: "(objectClass=*)", attributes: &["invocationId"] };
+    Ok(session.one(query).await?.and_then(|server| guid(server.bytes("invocationId")?)))
+}
+
+/// Active Directory: shows what was deleted (MS-ADTS 3.1.1.3.4.1.14).
+pub(crate) fn show_deleted() -> RawControl {
+    RawControl { ctype: "1.2.840.113556.1.4.417".into(), crit: true, val: None }
 }
 
 fn detect(dse: &Entry) -> Option<Flavour> {

@@ -32,17 +32,73 @@ pub(crate) struct Names {
     accounts: HashMap<String, Anchor>,
     usernames: HashMap<String, Anchor>,
     /// Active Directory: accounts by their primary group.
-    primary: HashMap<u32, Vec<Anchor>>,
+    primary: HashMap<u32, BTreeSet<Anchor>>,
+    called: HashMap<Anchor, Called>,
+}
+
+/// What groups call an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// Its DN, folded.
+    pub dn: String,
+    /// Its username.
+    pub username: String,
+    /// Active Directory: its primary group.
+    pub primary: Option<u32>,
 }
 
 impl Names {
-    /// Takes in an account.
-    pub(crate) fn note(&mut self, entry: &Entry, username: &str, anchor: &Anchor) {
-        self.accounts.insert(dn::key(&entry.dn), anchor.clone());
-        self.usernames.insert(username.to_owned(), anchor.clone());
-        if let Some(group) = primary_group(entry) {
-            self.primary.entry(group).or_default().push(anchor.clone());
+    /// Takes in an account; what it was called before, if it was known.
+    pub(crate) fn note(&mut self, entry: &Entry, username: &str, anchor: &Anchor) -> Option<Called> {
+        let before = self.forget(anchor);
+        let called =
+            Called { dn: dn::key(&entry.dn), username: username.to_owned(), primary: primary_group(entry) };
+        self.accounts.insert(called.dn.clone(), anchor.clone());
+        self.usernames.insert(called.username.clone(), anchor.clone());
+        if let Some(group) = called.primary {
+            self.primary.entry(group).or_default().insert(anchor.clone());
         }
+        self.called.insert(anchor.clone(), called);
+        before
+    }
+
+    /// Forgets an account; what it was called, if it was known.
+    pub(crate) fn forget(&mut self, anchor: &Anchor) -> Option<Called> {
+        let called = self.called.remove(anchor)?;
+        // The name may be another's by now.
+        if self.accounts.get(&called.dn) == Some(anchor) {
+            self.accounts.remove(&called.dn);
+        }
+        if self.usernames.get(&called.username) == Some(anchor) {
+            self.usernames.remove(&called.username);
+        }
+        if let Some(group) = called.primary.and_then(|group| self.primary.get_mut(&group)) {
+            group.remove(anchor);
+        }
+        Some(called)
+    }
+
+    /// What an account is called.
+    pub(crate) fn of(&self, anchor: &Anchor) -> Option<&Called> {
+        self.called.get(anchor)
+    }
+
+    /// Whether somebody has this DN.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.accounts.contains_key(&dn::key(name))
+    }
+
+    /// Every account.
+    pub(crate) fn anchors(&self) -> impl Iterator<Item = &Anchor> {
+        self.called.keys()
+    }
+}
+
+impl Group {
+    /// The DNs that it names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
+        let by_dn = self.members.iter().filter(|(kind, _)| kind.by_dn);
+        by_dn.flat_map(|(kind, members)| members.iter().map(|member| named(kind, member)))
     }
 }
 
@@ -72,9 +128,21 @@ pub(crate) async fn held(
     account: &Entry,
     username: &str,
 ) -> Result<BTreeSet<EntitlementKey>> {
+    let primary = primary_group(account).and_then(|id| by_relative_id(account, id));
+    naming(session, facts, base, (&account.dn, username), primary).await
+}
+
+/// The groups that name somebody of this DN and username, and those that also match.
+pub(crate) async fn naming(
+    session: &mut Session<'_>,
+    facts: &Facts,
+    base: &str,
+    (dn, username): (&str, &str),
+    also: Option<String>,
+) -> Result<BTreeSet<EntitlementKey>> {
     let mut parts: Vec<String> =
-        facts.kinds.iter().map(|kind| kind.holding(facts.flavour, &account.dn, username)).collect();
-    parts.extend(primary_group(account).and_then(|id| by_relative_id(account, id)));
+        facts.kinds.iter().map(|kind| kind.holding(facts.flavour, dn, username)).collect();
+    parts.extend(also);
     let filter = format!("(|{})", parts.concat());
     // Not the members: of a large group they are long, and who they are is known.
     let attributes = ["objectClass", facts.flavour.anchor(), "objectSid"];
@@ -96,7 +164,7 @@ pub(crate) async fn held(
             // One entry of two kinds: each is held for itself.
             several => {
                 for kind in several {
-                    let filter = kind.holding(facts.flavour, &account.dn, username);
+                    let filter = kind.holding(facts.flavour, dn, username);
                     let query =
                         Query { base: &entry.dn, scope: Scope::Base, filter: &filter, attributes: &["1.1"] };
                     if session.one(query).await?.is_some() {
@@ -109,8 +177,13 @@ pub(crate) async fn held(
     Ok(held)
 }
 
-/// What the groups are to a reader, where the names of accounts are known.
-pub(crate) fn items(groups: &[Group], facts: &Facts, names: &Names) -> Vec<Item> {
+/// What the groups are to a reader, where the names of accounts, and of `others` among groups, are known.
+pub(crate) fn items(
+    groups: &[Group],
+    facts: &Facts,
+    names: &Names,
+    others: &HashMap<String, Vec<EntitlementKey>>,
+) -> Vec<Item> {
     let known = by_name(groups);
     let mut items = Vec::new();
     for group in groups {
@@ -132,7 +205,7 @@ pub(crate) fn items(groups: &[Group], facts: &Facts, names: &Names) -> Vec<Item>
                 match names.accounts.get(&member) {
                     Some(account) => drop(accounts.insert(account)),
                     None => {
-                        let inner = known.get(&member).into_iter().flatten();
+                        let inner = known.get(&member).or_else(|| others.get(&member)).into_iter().flatten();
                         items.extend(
                             inner
                                 .cloned()
@@ -155,7 +228,7 @@ pub(crate) fn items(groups: &[Group], facts: &Facts, names: &Names) -> Vec<Item>
 }
 
 /// The keys of groups by name.
-fn by_name(groups: &[Group]) -> HashMap<String, Vec<EntitlementKey>> {
+pub(crate) fn by_name(groups: &[Group]) -> HashMap<String, Vec<EntitlementKey>> {
     let keys = |group: &Group| group.members.iter().map(|(kind, _)| key(kind, &group.anchor)).collect();
     groups.iter().map(|group| (dn::key(&group.dn), keys(group))).collect()
 }
@@ -177,7 +250,8 @@ pub(crate) fn key(kind: &Kind, anchor: &Anchor) -> EntitlementKey {
     EntitlementKey { kind: kind.name.into(), anchor: anchor.clone(), role: None }
 }
 
-async fn group(session: &mut Session<'_>, facts: &Facts, entry: &Entry) -> Result<Group> {
+/// One group, members complete.
+pub(crate) async fn group(session: &mut Session<'_>, facts: &Facts, entry: &Entry) -> Result<Group> {
     let mut members = Vec::new();
     for kind in facts.kinds_of(entry) {
         members.push((kind, whole(session, entry, kind).await?));

@@ -4,6 +4,7 @@
 //! its anchor, is bound to that anchor where the server can do so, and is read back.
 
 mod apply;
+mod delta;
 mod dn;
 mod entry;
 mod error;

@@ -1,12 +1,15 @@
 //! Who is in a group: joining, leaving, and following a renamed account.
 
+use std::collections::BTreeSet;
+
 use ldap3::Scope;
-use provost_sdk::{EntitlementRef, Error, ErrorKind, Receipt, Result};
+use provost_sdk::{Account, EntitlementKey, EntitlementRef, Error, ErrorKind, Receipt, Result};
 
 use crate::apply::{Found, On};
 use crate::dn;
 use crate::error::{ENTRY_EXISTS, NO_SUCH_ATTRIBUTE, OBJECT_CLASS, UNWILLING, VALUE_EXISTS};
 use crate::flavour::{Flavour, Kind};
+use crate::groups;
 use crate::server::{Aim, Change, Query};
 
 /// A group that is about to be changed.
@@ -68,35 +71,97 @@ pub(crate) async fn take(
 
 /// Takes an account out of every group, before it is deleted.
 pub(crate) async fn leave_all(on: &mut On<'_, '_>, found: &Found) -> Result<()> {
-    for entitlement in everything(found) {
-        let group = match resolve(on, &entitlement).await {
-            Ok(group) => group,
-            Err(error) if error.kind == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
+    let held = found.account.entitlements.clone().unwrap_or_default();
+    for group in targets(on, &held).await? {
         leave(on, &group, value(on, group.kind, found)).await?;
     }
     Ok(())
 }
 
-/// Sees to it that the groups that an account was in name it by its new name. The new name comes first, so that nobody
-/// sees the account outside; a server that does the same by itself may be faster with either.
-pub(crate) async fn follow(on: &mut On<'_, '_>, before: &Found, after: &Found) -> Result<()> {
-    for entitlement in everything(before) {
-        let group = resolve(on, &entitlement).await?;
-        let (old, new) = (value(on, group.kind, before), value(on, group.kind, after));
-        let same = match group.kind.by_dn {
-            true => dn::key(&before.entry.dn) == dn::key(&after.entry.dn),
-            false => old == new,
-        };
-        if same {
-            continue;
+/// How groups name an account, or would.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    dn: String,
+    username: String,
+}
+
+impl Named {
+    /// By DN and by username.
+    pub(crate) fn new(dn: &str, username: &str) -> Named {
+        Named { dn: dn.to_owned(), username: username.to_owned() }
+    }
+
+    fn value(&self, kind: &Kind) -> &str {
+        if kind.by_dn { &self.dn } else { &self.username }
+    }
+
+    fn same(&self, other: &Named, kind: &Kind) -> bool {
+        match kind.by_dn {
+            true => dn::key(&self.dn) == dn::key(&other.dn),
+            false => self.username == other.username,
         }
-        let attribute = group.kind.member;
-        join(on, &group, vec![Change::Add(attribute.into(), new)], &[VALUE_EXISTS]).await?;
-        join(on, &group, vec![Change::Take(attribute.into(), old)], &[NO_SUCH_ATTRIBUTE]).await?;
+    }
+}
+
+/// Takes out of every group, but for some, a name that nobody has yet: whoever had it before is gone, and whoever gets it
+/// must not inherit from him.
+pub(crate) async fn clear_way(
+    on: &mut On<'_, '_>,
+    name: &Named,
+    except: &BTreeSet<EntitlementKey>,
+) -> Result<()> {
+    // Active Directory takes a name out of its groups by itself.
+    if on.facts.flavour == Flavour::ActiveDirectory {
+        return Ok(());
+    }
+    let base = on.server.config.groups.as_str();
+    let mut naming = groups::naming(on.session, on.facts, base, (&name.dn, &name.username), None).await?;
+    naming.retain(|key| !except.contains(key));
+    for group in targets(on, &naming).await? {
+        leave(on, &group, name.value(group.kind).into()).await?;
     }
     Ok(())
+}
+
+/// Before a rename: puts the new name beside the old one, so that the account is never seen outside of its groups.
+pub(crate) async fn announce(on: &mut On<'_, '_>, account: &Account, old: &Named, new: &Named) -> Result<()> {
+    let held = account.entitlements.clone().unwrap_or_default();
+    clear_way(on, new, &held).await?;
+    for group in targets(on, &held).await? {
+        if !old.same(new, group.kind) {
+            let add = Change::Add(group.kind.member.into(), new.value(group.kind).into());
+            join(on, &group, vec![add], &[VALUE_EXISTS]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// After a rename: takes the old name away. A server that does so by itself may have been faster.
+pub(crate) async fn withdraw(on: &mut On<'_, '_>, account: &Account, old: &Named, new: &Named) -> Result<()> {
+    let held = account.entitlements.clone().unwrap_or_default();
+    for group in targets(on, &held).await? {
+        if !old.same(new, group.kind) {
+            let take = Change::Take(group.kind.member.into(), old.value(group.kind).into());
+            join(on, &group, vec![take], &[NO_SUCH_ATTRIBUTE]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The groups that have to be told of a rename: none where the directory sees to it.
+async fn targets(on: &mut On<'_, '_>, held: &BTreeSet<EntitlementKey>) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    if on.facts.flavour == Flavour::ActiveDirectory {
+        return Ok(targets);
+    }
+    for entitlement in everything(held) {
+        match resolve(on, &entitlement).await {
+            Ok(group) => targets.push(group),
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(targets)
 }
 
 /// The group that an entitlement is.
@@ -157,16 +222,16 @@ fn holds(found: &Found, entitlement: &EntitlementRef) -> bool {
     found.account.entitlements.as_ref().is_some_and(|held| held.contains(&entitlement.key()))
 }
 
-/// Everything that an account was seen to hold.
-fn everything(found: &Found) -> Vec<EntitlementRef> {
-    let held = found.account.entitlements.iter().flatten();
-    held.map(|key| EntitlementRef {
-        kind: key.kind.clone(),
-        anchor: key.anchor.clone(),
-        name: key.anchor.0.clone(),
-        role: None,
-    })
-    .collect()
+/// What is held, as operations name it.
+fn everything(held: &BTreeSet<EntitlementKey>) -> Vec<EntitlementRef> {
+    held.iter()
+        .map(|key| EntitlementRef {
+            kind: key.kind.clone(),
+            anchor: key.anchor.clone(),
+            name: key.anchor.0.clone(),
+            role: None,
+        })
+        .collect()
 }
 
 fn receipt(changed: bool, after: Found) -> Receipt {

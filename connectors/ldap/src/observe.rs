@@ -1,5 +1,6 @@
 //! Reading: everything in two paged searches, or one account.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use provost_sdk::{
     ErrorKind, Item, Observe, Permission, Probe, Read, Result, Risk, Sink, Verb, Wanted,
 };
 
+use crate::delta::{self, Known};
 use crate::entry::Entry;
 use crate::facts::{ACCOUNT, EXPIRES, Facts};
 use crate::flavour::Flavour;
@@ -43,11 +45,10 @@ impl Observe for Reader {
     }
 
     async fn observe(&self, since: Option<&Cursor>, sink: &mut dyn Sink) -> Result<Read> {
-        if since.is_some() {
-            let message = "This directory does not tell what changed.";
-            return Err(Error::new(ErrorKind::Unsupported, message));
+        match since {
+            Some(since) => delta::read(&self.0, since, sink).await,
+            None => everything(&self.0, sink).await,
         }
-        everything(&self.0, sink).await
     }
 
     async fn look_up(&self, wanted: &Wanted) -> Result<Option<Account>> {
@@ -92,6 +93,7 @@ fn capabilities(facts: &Facts) -> Capabilities {
             .collect(),
         verbs: verbs.into_iter().collect(),
         usernames: Comparison::IgnoreCase,
+        delta: facts.syncs || facts.update_server.is_some(),
         credentials: facts.dates_passwords.then(|| PASSWORD.into()).into_iter().collect(),
         ..Capabilities::default()
     }
@@ -133,6 +135,8 @@ pub(crate) async fn one(
 async fn everything(server: &Server, sink: &mut dyn Sink) -> Result<Read> {
     let [mut first, mut second] = server.two_sessions().await?;
     let facts = server.facts(&mut first).await?;
+    // What changes from here on is told again by the next delta read.
+    let cursor = delta::now(&mut first, facts).await?;
     let (mut names, filter) = (Names::default(), facts.groups());
     let accounts = accounts(&mut first, server, facts, &mut names, sink);
     let groups = groups::read(&mut second, facts, server.config.groups.as_str(), &filter);
@@ -154,14 +158,18 @@ async fn everything(server: &Server, sink: &mut dyn Sink) -> Result<Read> {
     if seen == 0 {
         doubts.extend(hidden_accounts(&mut first, server, facts).await?);
     }
-    groups::items(&groups, facts, &names).into_iter().for_each(|item| sink.put(item));
-    first.give_back();
-    second.give_back();
+    let items = groups::items(&groups, facts, &names, &HashMap::new());
     let completeness = match doubts.is_empty() {
         true => Completeness::Complete,
         false => Completeness::Partial(doubts.join("; ")),
     };
-    Ok(Read { completeness, cursor: None })
+    if completeness == Completeness::Complete && cursor.is_some() {
+        *server.known.lock().await = Some(Known::new(names, &groups, &items));
+    }
+    items.into_iter().for_each(|item| sink.put(item));
+    first.give_back();
+    second.give_back();
+    Ok(Read { completeness, cursor })
 }
 
 /// Reads accounts into the sink, and how groups call them into `names`; how many there were.

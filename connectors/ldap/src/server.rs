@@ -15,6 +15,7 @@ use ldap3::{
 use provost_sdk::{Error, ErrorKind, ExposeSecret, Result, Settings};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
+use crate::delta::Known;
 use crate::entry::Entry;
 use crate::error::{ADMIN_LIMIT, ASSERTION_FAILED, SIZE_LIMIT, TIME_LIMIT, broken, refused};
 use crate::facts::Facts;
@@ -32,6 +33,8 @@ pub(crate) struct Server {
     idle: Mutex<Vec<(Ldap, Fault)>>,
     calls: Semaphore,
     facts: OnceCell<Facts>,
+    /// What the last whole read told, for delta reads.
+    pub known: tokio::sync::Mutex<Option<Known>>,
 }
 
 /// A connection in use. It is kept for the next call only when it is given back, which nobody does after a failure.
@@ -85,6 +88,7 @@ impl Server {
             tls,
             idle: Mutex::default(),
             facts: OnceCell::new(),
+            known: tokio::sync::Mutex::default(),
         })
     }
 

@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its expectation does")]
 
 mod conformance;
+mod fake;
+mod flavours;
+mod large;
 mod quirks;
 mod system;

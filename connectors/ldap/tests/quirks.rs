@@ -234,6 +234,78 @@ async fn groups_follow_an_account_whoever_keeps_them() {
     let eve = ends.create("eve", &[]).await.unwrap();
     assert_eq!(holds(&ends.find("eve").await.unwrap()), [false; 3]);
     assert_ne!(eve.anchor, ada.anchor);
+
+    // Groups that name who is gone, or is not there yet, give nothing to who gets the name: made or renamed.
+    let named = |name: &str| {
+        format!(
+            "dn: cn=unique,ou=groups,dc=example,dc=org\nchangetype: modify\nadd: uniqueMember\n\
+             uniqueMember: uid={name},ou=people,dc=example,dc=org\n\n\
+             dn: cn=posix,ou=groups,dc=example,dc=org\nchangetype: modify\nadd: memberUid\nmemberUid: {name}\n"
+        )
+    };
+    system.modify(&named("fay")).await;
+    system.modify(&named("gus")).await;
+    let fay = ends.create("fay", &[]).await.unwrap();
+    assert_eq!(holds(&fay), [false; 3]);
+    let gus = Operation::Rename { account: reference(&eve), to: "gus".into() };
+    assert_eq!(holds(&ends.apply(gus).await.unwrap().account.unwrap()), [false; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_sees_through_renamed_units() {
+    let system = System::openldap("unlimited").await;
+    let person = |name: &str| {
+        format!(
+            "dn: uid={name},ou=old,ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\ncn: {name}\nsn: {name}\n\n"
+        )
+    };
+    system
+        .add(&format!(
+            "dn: ou=old,ou=people,dc=example,dc=org\nobjectClass: organizationalUnit\n\n{}{}\
+             dn: cn=team,ou=groups,dc=example,dc=org\nobjectClass: groupOfNames\nmember:\n",
+            person("ada"),
+            person("bea")
+        ))
+        .await;
+    let ends = Ends::open(&system.administrator("URL"));
+    let (_, read) = ends.read().await;
+    system
+        .modify(
+            "dn: ou=old,ou=people,dc=example,dc=org\nchangetype: modrdn\nnewrdn: ou=new\ndeleteoldrdn: 1\n\n\
+             dn: cn=team,ou=groups,dc=example,dc=org\nchangetype: modify\nadd: member\n\
+             member: uid=ada,ou=new,ou=people,dc=example,dc=org\nmember: uid=bea,ou=new,ou=people,dc=example,dc=org\n",
+        )
+        .await;
+    let mut sink = Collected::default();
+    let delta = ends.reader.observe(read.cursor.as_ref(), &mut sink).await.unwrap();
+    assert_eq!(delta.completeness, Completeness::Complete);
+    let members = sink.items.iter().filter_map(|item| match item {
+        Item::Members { accounts, .. } => Some(accounts.len()),
+        _ => None,
+    });
+    assert_eq!(members.collect::<Vec<usize>>(), [2]);
+}
+
+/// Without a log of deletions the server names what is there, and everything else is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_without_a_log_of_deletions_is_the_same_or_partial() {
+    let system = System::openldap_without_log().await;
+    let settings = system.administrator("URL");
+    let ends = Ends::open(&settings);
+    let ada = ends.create("ada", &[]).await.unwrap();
+    let bea = ends.create("bea", &[]).await.unwrap();
+    let (_, read) = ends.read().await;
+    ends.apply(Operation::Delete { account: reference(&ada) }).await.unwrap();
+    ends.apply(Operation::Disable { account: reference(&bea) }).await.unwrap();
+    let mut sink = Collected::default();
+    let delta = ends.reader.observe(read.cursor.as_ref(), &mut sink).await.unwrap();
+    assert_eq!(delta.completeness, Completeness::Complete);
+    assert!(sink.items.contains(&Item::AccountGone(ada.anchor)), "{:?}", sink.items);
+    assert!(!sink.items.contains(&Item::AccountGone(bea.anchor)), "{:?}", sink.items);
+    // Somebody who does not know what was there cannot tell what is gone.
+    let restarted = Ldap::new().reader(&settings).unwrap();
+    let delta = restarted.observe(read.cursor.as_ref(), &mut Collected::default()).await.unwrap();
+    assert!(matches!(delta.completeness, Completeness::Partial(_)), "{delta:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,18 +19,42 @@ pub(crate) struct System {
 impl System {
     /// Starts OpenLDAP, whose size limit for everybody but its administrator is this.
     pub(crate) async fn openldap(size_limit: &str) -> System {
-        let variables = [("SIZE_LIMIT".to_owned(), size_limit.to_owned())];
+        System::openldap_with(&[("SIZE_LIMIT", size_limit)]).await
+    }
+
+    /// Starts OpenLDAP that keeps no log of what was deleted.
+    pub(crate) async fn openldap_without_log() -> System {
+        System::openldap_with(&[("SESSION_LOG", "0")]).await
+    }
+
+    /// Starts OpenLDAP without a limit, with these entries in it.
+    pub(crate) async fn openldap_of(ldif: &str) -> System {
+        let file = std::env::temp_dir().join(format!("provost-ldap-{}.ldif", std::process::id()));
+        std::fs::write(&file, ldif).unwrap();
+        let system =
+            System::openldap_with(&[("SIZE_LIMIT", "unlimited"), ("LDIF", &file.to_string_lossy())]).await;
+        std::fs::remove_file(&file).unwrap();
+        system
+    }
+
+    async fn openldap_with(variables: &[(&str, &str)]) -> System {
         System {
-            running: start("openldap", variables.to_vec()).await,
+            running: start("openldap", variables).await,
             accounts: "ou=people,dc=example,dc=org",
             groups: "ou=groups,dc=example,dc=org",
         }
     }
 
+    /// OpenLDAP: how many searches it has answered.
+    pub(crate) fn searches(&self) -> usize {
+        let log = std::fs::read_to_string(self.running.folder().join("log")).unwrap();
+        log.lines().filter(|line| line.contains(" SRCH base=")).count()
+    }
+
     /// Starts an Active Directory.
     pub(crate) async fn active_directory() -> System {
         System {
-            running: start("samba-ad", Vec::new()).await,
+            running: start("samba-ad", &[]).await,
             accounts: "CN=Users,DC=example,DC=org",
             groups: "CN=Users,DC=example,DC=org",
         }
@@ -63,6 +87,11 @@ impl System {
         self.by_hand("ldapadd", &[], ldif).await;
     }
 
+    /// Changes entries by LDIF past the connector.
+    pub(crate) async fn modify(&self, ldif: &str) {
+        self.by_hand("ldapmodify", &[], ldif).await;
+    }
+
     /// What the server shows past the connector, as LDIF.
     pub(crate) async fn search(&self, filter: &str, attributes: &[&str]) -> String {
         let base = self.setting("BASE_DN");
@@ -93,7 +122,9 @@ impl System {
     }
 }
 
-async fn start(name: &'static str, variables: Vec<(String, String)>) -> Running {
+async fn start(name: &'static str, variables: &[(&str, &str)]) -> Running {
+    let variables: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let start = move || {
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
