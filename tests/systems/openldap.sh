@@ -35,6 +35,7 @@ suffix dc=example,dc=org
 rootdn cn=admin,dc=example,dc=org
 rootpw adminpw
 directory $DIR/db
+maxsize 4294967296
 dbnosync
 index objectClass,entryUUID,entryCSN eq
 index uid,cn,member,uniqueMember,memberUid eq

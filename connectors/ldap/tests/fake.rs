@@ -17,12 +17,15 @@ pub(crate) type FakeEntry = (String, BTreeMap<String, Vec<Vec<u8>>>);
 /// What it answers to a search, by base and wanted attributes.
 pub(crate) type Answers = dyn Fn(&str, &[String]) -> Vec<FakeEntry> + Send + Sync;
 
+/// The modifications that came: DN, attribute and values.
+pub(crate) type Log = Arc<Mutex<Vec<(String, String, Vec<String>)>>>;
+
 /// The server; it ends with the test.
 pub(crate) struct Fake {
     /// The URL of it.
     pub url: String,
-    /// The modifications that came: DN, attribute and values.
-    pub modified: Arc<Mutex<Vec<(String, String, Vec<String>)>>>,
+    /// What was changed.
+    pub modified: Log,
 }
 
 impl Fake {
@@ -30,7 +33,7 @@ impl Fake {
     pub(crate) async fn start(answers: Box<Answers>) -> Fake {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("ldap://{}", listener.local_addr().unwrap());
-        let modified = Arc::new(Mutex::new(Vec::new()));
+        let modified = Log::default();
         let (answers, log) = (Arc::<Answers>::from(answers), modified.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -47,11 +50,7 @@ pub(crate) fn entry(dn: &str, values: &[(&str, &[&str])]) -> FakeEntry {
     (dn.into(), values.iter().map(|(name, values)| ((*name).to_owned(), bytes(values))).collect())
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    answers: Arc<Answers>,
-    log: Arc<Mutex<Vec<(String, String, Vec<String>)>>>,
-) {
+async fn serve(mut stream: TcpStream, answers: Arc<Answers>, log: Log) {
     let mut read = Vec::new();
     while stream.read_buf(&mut read).await.is_ok_and(|length| length > 0) {
         while let Ok((rest, message)) = parse_tag(&read) {
