@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use provost_conformance::{ChapterReport, Options, Section, Verdict};
-use provost_sdk::{Connector, SecretString, Settings};
+use provost_sdk::{Connector, Program, SecretString, Settings};
 use serde_json::{Map, Value, json};
 
 use crate::registry;
@@ -90,12 +90,9 @@ fn settings(file: &Map<String, Value>) -> Result<Settings, String> {
         settings.secrets.insert(name.clone(), secret(&name, &value)?);
     }
     for (name, value) in map("commands")? {
-        let words = value
-            .as_array()
-            .map(|words| words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect());
-        settings
-            .commands
-            .insert(name.clone(), words.ok_or_else(|| format!("`commands.{name}` must be a list of texts"))?);
+        let run = serde_json::from_value(value)
+            .map_err(|_| format!("`commands.{name}` must be a list of texts"))?;
+        settings.commands.insert(name, Program { run, ..Program::default() });
     }
     Ok(settings)
 }

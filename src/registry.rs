@@ -12,6 +12,7 @@ use crate::settings;
 /// The connectors, by the word in `connector:` of a Target document.
 static CONNECTORS: LazyLock<Vec<Box<dyn Connector>>> = LazyLock::new(|| {
     vec![
+        Box::new(provost_exec::Exec),
         Box::new(provost_ldap::Ldap::new()),
         Box::new(provost_memory::MemoryConnector::new(provost_memory::World::default())),
         Box::new(provost_postgres::Postgres::new()),
@@ -78,7 +79,7 @@ pub fn resolve(
         let Some(name) = target.config.get(setting.name).and_then(|name| name.as_str()) else { continue };
         let bound = settings.commands.get(name).filter(|program| program.target == target.id.as_str());
         let program = bound.ok_or_else(|| RegistryError::Command(name.to_owned(), target.id))?;
-        resolved.commands.insert(setting.name.to_owned(), program.run.clone());
+        resolved.commands.insert(setting.name.to_owned(), program.allowed());
     }
     Ok((connector, resolved))
 }

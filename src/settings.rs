@@ -149,6 +149,25 @@ pub struct Program {
     pub run: Vec<String>,
     /// The only target that may use it.
     pub target: String,
+    /// The folder that it runs in; that of this file where absent.
+    pub folder: Option<PathBuf>,
+    /// All of its environment: nothing of the daemon's own reaches it.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The memory that it may hold, in MiB.
+    pub memory_mib: Option<u64>,
+}
+
+impl Program {
+    /// What a connector is told of it.
+    pub fn allowed(&self) -> provost_sdk::Program {
+        provost_sdk::Program {
+            run: self.run.clone(),
+            folder: self.folder.clone(),
+            environment: self.environment.clone(),
+            memory: self.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+        }
+    }
 }
 
 /// A place where secrets of services go.
@@ -316,6 +335,10 @@ impl Settings {
         for directory in &mut settings.directory {
             directory.data = folder.join(&directory.data);
         }
+        for program in settings.commands.values_mut() {
+            let below = folder.join(program.folder.take().unwrap_or_default());
+            program.folder = (!below.as_os_str().is_empty()).then_some(below);
+        }
         for delivery in settings.delivery.values_mut() {
             delivery.folder = folder.join(&delivery.folder);
         }
@@ -398,6 +421,20 @@ mod tests {
         {
             assert_eq!(place(Path::new("/etc"), remote), remote);
         }
+    }
+
+    #[test]
+    fn a_program_runs_in_the_folder_of_the_file_unless_it_has_its_own() {
+        let commands = "[commands.a]\nrun = [\"x\", \"y z\"]\ntarget = \"a\"\nmemory_mib = 2\n\
+                        [commands.b]\nrun = [\"x\"]\ntarget = \"b\"\nfolder = \"hr\"\nenvironment = {A = \"1\"}\n";
+        let (folder, path) = written(&format!("{SMALL}{commands}"));
+        let settings = Settings::load(Some(&path), &Overrides::default()).unwrap();
+        let (a, b) = (settings.commands["a"].allowed(), settings.commands["b"].allowed());
+        assert_eq!(a.folder.unwrap(), folder.path().join(""));
+        assert_eq!((a.run, a.memory), (vec!["x".to_owned(), "y z".to_owned()], Some(2 << 20)));
+        assert!(a.environment.is_empty());
+        assert_eq!(b.folder.unwrap(), folder.path().join("hr"));
+        assert_eq!(b.environment["A"], "1");
     }
 
     #[test]

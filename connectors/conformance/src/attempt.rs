@@ -6,13 +6,12 @@
 //!   looked up first, and what is found to have landed counts as done.
 //! - A read that is not complete is read again.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use provost_sdk::{
     Account, AccountRef, Apply, Capabilities, Collected, Completeness, Cursor, Error, ErrorKind,
-    IdempotencyKey, Item, Observe, Operation, Persistence, Receipt, Result, State, Value, Verb, Wanted,
+    IdempotencyKey, Item, Observe, Operation, Persistence, Receipt, Result, Verb, Wanted,
 };
 
 /// The pause after the first failure; it doubles up to [`LONGEST_PAUSE`]. Short, because the faults of a test pass at
@@ -110,44 +109,8 @@ impl Caller<'_> {
         let Some(account) = account else {
             return Ok((operation.verb() == Verb::Delete).then_some(None));
         };
-        let holds = |key| account.entitlements.as_ref().is_some_and(|held| held.contains(&key));
-        let landed = match operation {
-            Operation::Update { changes, .. } => same_values(&account, changes, self.capabilities),
-            Operation::Rename { to, .. } => account.username == *to,
-            Operation::Enable { .. } => account.state == State::Enabled,
-            Operation::Disable { .. } => account.state == State::Disabled,
-            Operation::Grant { entitlement, .. } => holds(entitlement.key()),
-            Operation::Revoke { entitlement, .. } => !holds(entitlement.key()),
-            _ => false,
-        };
+        let landed = operation.shown_by(&account, self.capabilities).unwrap_or(false);
         Ok(landed.then_some(Some(account)))
-    }
-}
-
-/// Whether an account has the values of a change, as the target compares them.
-pub(crate) fn same_values(
-    account: &Account,
-    changes: &BTreeMap<String, Option<Value>>,
-    capabilities: &Capabilities,
-) -> bool {
-    changes.iter().all(|(name, wanted)| same_value(account, name, wanted.as_ref(), capabilities))
-}
-
-/// Whether an account has this value of one attribute, as the target compares it.
-pub(crate) fn same_value(
-    account: &Account,
-    name: &str,
-    wanted: Option<&Value>,
-    capabilities: &Capabilities,
-) -> bool {
-    let comparison = capabilities
-        .account_kind(&account.kind)
-        .and_then(|kind| kind.attributes.iter().find(|attribute| attribute.name == name))
-        .map(|attribute| attribute.comparison)
-        .unwrap_or_default();
-    match (account.attributes.get(name), wanted) {
-        (Some(Value::Text(left)), Some(Value::Text(right))) => comparison.same(left, right),
-        (left, right) => left == right,
     }
 }
 

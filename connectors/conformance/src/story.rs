@@ -12,7 +12,7 @@ use provost_sdk::{
     Settings, Stage, State, Value, Verb, Wanted,
 };
 
-use crate::attempt::{Caller, Done, patiently, same_value};
+use crate::attempt::{Caller, Done, patiently};
 use crate::seen::Seen;
 use crate::words::{reference, told};
 use crate::{Options, sample};
@@ -353,7 +353,7 @@ impl<'a> Story<'a> {
             return Err(format!("{} should be {state:?} and is {:?}.", account.username, account.state));
         }
         for (name, value) in attributes {
-            if !same_value(account, name, Some(value), &self.capabilities) {
+            if !account.has(name, Some(value), &self.capabilities) {
                 return Err(format!(
                     "The attribute `{name}` of {} should be {value:?} and is {:?}.",
                     account.username,

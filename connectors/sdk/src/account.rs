@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Capabilities;
+
 /// The target's own immutable id of an account or an entitlement. It is never shown to decide who somebody is, and
 /// never built by provost: only a target gives one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,6 +108,20 @@ pub struct Account {
     /// The target's version of the record (an ETag), for conditional writes.
     #[serde(default)]
     pub version: Option<String>,
+}
+
+impl Account {
+    /// Whether it has this value of one attribute, or none, as the target compares it.
+    pub fn has(&self, attribute: &str, wanted: Option<&Value>, capabilities: &Capabilities) -> bool {
+        let kind = capabilities.account_kind(&self.kind);
+        let declared = kind.and_then(|kind| kind.attributes.iter().find(|known| known.name == attribute));
+        match (self.attributes.get(attribute), wanted) {
+            (Some(Value::Text(found)), Some(Value::Text(wanted))) => {
+                declared.map(|declared| declared.comparison).unwrap_or_default().same(found, wanted)
+            }
+            (found, wanted) => found == wanted,
+        }
+    }
 }
 
 /// What an account holds, by the target's own id: the kind, the anchor of the group, team or project, and the role

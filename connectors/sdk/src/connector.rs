@@ -1,6 +1,7 @@
 //! A kind of system: its name, its settings, and how a reader and a writer of one target are opened.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -46,6 +47,10 @@ pub struct Setting {
     /// A sentence for people.
     pub about: &'static str,
 }
+
+/// The name of a setting of the kind [`SettingKind::Secret`] that stands for any: for connectors whose secrets only the
+/// system behind them knows by name.
+pub const ANY_SECRET: &str = "*";
 
 /// The kind of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +101,23 @@ pub struct Settings {
     pub config: Map<String, Value>,
     /// Values of `secrets:` by setting.
     pub secrets: BTreeMap<String, SecretString>,
-    /// Program and arguments of commands, by setting.
-    pub commands: BTreeMap<String, Vec<String>>,
+    /// Commands, by setting.
+    pub commands: BTreeMap<String, Program>,
     /// What to keep to.
     pub limits: Limits,
+}
+
+/// A program that the daemon's settings allow to be run. Documents name it and say nothing more of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments, as a list: no shell ever reads them.
+    pub run: Vec<String>,
+    /// The folder that it runs in; that of the daemon where absent.
+    pub folder: Option<PathBuf>,
+    /// All of its environment.
+    pub environment: BTreeMap<String, String>,
+    /// How many bytes of memory it may hold; what the connector finds enough where absent.
+    pub memory: Option<u64>,
 }
 
 impl Settings {

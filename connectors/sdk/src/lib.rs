@@ -15,7 +15,7 @@ mod stage;
 pub use account::{Account, Anchor, Attributes, Entitlement, EntitlementKey, Nesting, State, Value};
 pub use apply::{Apply, IdempotencyKey, Receipt};
 pub use capability::{AccountKind, Attribute, Capabilities, Comparison, EntitlementKind, Risk};
-pub use connector::{Connector, Limits, Setting, SettingKind, Settings};
+pub use connector::{ANY_SECRET, Connector, Limits, Program, Setting, SettingKind, Settings};
 pub use error::{Error, ErrorKind, Persistence, Result};
 pub use observe::{Collected, Completeness, Cursor, Item, Observe, Permission, Probe, Read, Sink, Wanted};
 pub use operation::{AccountRef, Create, EntitlementRef, Operation, Verb};

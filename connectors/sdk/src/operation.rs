@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Anchor, Attributes, EntitlementKey, Value};
+use crate::{Account, Anchor, Attributes, Capabilities, EntitlementKey, State, Value};
 
 /// An account that an operation is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -249,6 +249,33 @@ impl Operation {
             | Operation::RotateCredential { account, .. }
             | Operation::RevokeCredential { account, .. } => Some(account),
         }
+    }
+
+    /// Whether an account, looked up with all that it holds, is as the operation leaves it; `None` where no account
+    /// tells.
+    pub fn shown_by(&self, account: &Account, capabilities: &Capabilities) -> Option<bool> {
+        let holds = |key| account.entitlements.as_ref().is_some_and(|held| held.contains(&key));
+        Some(match self {
+            Operation::Create(create) => {
+                account.kind == create.kind
+                    && capabilities.usernames.same(&account.username, &create.username)
+            }
+            Operation::Update { changes, .. } => {
+                changes.iter().all(|(name, wanted)| account.has(name, wanted.as_ref(), capabilities))
+            }
+            Operation::Rename { to, .. } => account.username == *to,
+            Operation::Enable { .. } => account.state == State::Enabled,
+            Operation::Disable { .. } => account.state == State::Disabled,
+            Operation::Grant { entitlement, .. } => holds(entitlement.key()),
+            Operation::Revoke { entitlement, .. } => !holds(entitlement.key()),
+            Operation::Delete { .. }
+            | Operation::Replace { .. }
+            | Operation::EndSessions { .. }
+            | Operation::Transfer { .. }
+            | Operation::IssueCredential { .. }
+            | Operation::RotateCredential { .. }
+            | Operation::RevokeCredential { .. } => return None,
+        })
     }
 
     /// The entitlement that it is about, if any.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use provost_sdk::{Account, ErrorKind, State, Value};
 
 use super::names::ODD;
-use crate::attempt::same_value;
 use crate::seen::steady;
 use crate::story::{Outcome, Story};
 use crate::words::{reference, update};
@@ -69,7 +68,7 @@ async fn set(
             return Err(format!("An update of `{name}` to {value:?} failed as {:?}: {error}", error.kind));
         }
     };
-    let differs = !same_value(&present, name, value.as_ref(), &story.capabilities);
+    let differs = !present.has(name, value.as_ref(), &story.capabilities);
     if done.receipt.changed != differs && !done.doubted {
         return Err(format!(
             "An update of `{name}` from {:?} to {value:?} was answered with changed: {}.",
@@ -108,7 +107,7 @@ pub(crate) async fn odd_values(story: &mut Story<'_>) -> Outcome {
         match story.attempt(&update(&ada, &[(&name, Some(value.clone()))])).await {
             Ok(_) => {
                 let found = story.see(&reference(&ada)).await?;
-                if !same_value(&found, &name, Some(&value), &story.capabilities) {
+                if !found.has(&name, Some(&value), &story.capabilities) {
                     return Err(format!(
                         "The attribute `{name}` was set to {odd:?} and reads back as {:?}: a value is kept as it is \
                          or refused as InvalidValue.",

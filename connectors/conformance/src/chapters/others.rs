@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use provost_sdk::{Account, EntitlementRef, Operation, State, Verb};
 
-use crate::attempt::{Caller, same_value};
+use crate::attempt::Caller;
 use crate::story::{Outcome, Story};
 use crate::words::{check_holds, grant, reference, revoke, told, update};
 
@@ -52,7 +52,7 @@ async fn two_attributes(story: &Story<'_>, other: Caller<'_>) -> Outcome {
         they?;
         let seen = story.see(&reference(&ada)).await?;
         for (name, value) in [(first, ours), (second, theirs)] {
-            if !same_value(&seen, name, Some(&value), &story.capabilities) {
+            if !seen.has(name, Some(&value), &story.capabilities) {
                 return Err(format!(
                     "Two writers changed `{first}` and `{second}` of one account at once; `{name}` should be \
                      {value:?} and is {:?}: the change of one was lost.",

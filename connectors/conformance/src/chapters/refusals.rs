@@ -16,7 +16,9 @@ pub(crate) async fn idempotency(story: &mut Story<'_>) -> Outcome {
     let mut anchors = Vec::new();
     for call in ["first", "second"] {
         // The writer itself, because the caller would look the name up before it creates it again.
-        let receipt = story.caller().writer.apply(&create, &key).await.map_err(|error| {
+        let attempts = story.options.attempts;
+        let made = patiently(attempts, || story.caller().writer.apply(&create, &key)).await;
+        let receipt = made.map_err(|error| {
             format!(
                 "Idempotency keys are declared, and the {call} of two creates with one key failed as {:?}: {error}",
                 error.kind

@@ -1,6 +1,6 @@
 //! The settings of a target, as its connector declares them.
 
-use provost_sdk::{Setting, SettingKind};
+use provost_sdk::{ANY_SECRET, Setting, SettingKind};
 use serde_json::Value;
 
 use super::references::did_you_mean;
@@ -43,6 +43,7 @@ pub(super) fn settings(target: &Target, declared: &[Setting], into: &mut Finding
                 let problem = into.error(at, "unknown-secret", format!("`{name}` is no secret"));
                 hint(problem, "write it under `config:`".to_owned());
             }
+            None if find(ANY_SECRET).is_some() => {}
             None => {
                 let message = format!("the connector {connector} has no secret `{name}`");
                 let problem = into.error(at, "unknown-secret", message);

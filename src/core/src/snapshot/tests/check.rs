@@ -83,6 +83,8 @@ fn what_the_connector_does_not_know_is_found_at_its_place() {
             "second:22 unknown-kind"
         ]
     );
+    let program = "kind: Target\nid: second\nconnector: program\nconfig: {command: hr, run: [sh]}\nsecrets: {any: name, other: name}\nowners: [p-1]\n";
+    assert_eq!(found_beside(&[("second", program)]), ["second:4 unknown-setting"]);
     let unknown = FORGE.replace("connector: memory", "connector: memroy").replace("forge", "second");
     assert_eq!(found_beside(&[("second", &unknown)]), ["second:3 unknown-connector"]);
     let missing = FORGE.replace("url: \"https://git.example.com\"", "").replace("forge", "second");

@@ -118,7 +118,8 @@ fn risk(target: &Target, grant: &GrantSpec) -> Risk {
     listed.and_then(|listed| listed.risk).or(target.risk).unwrap_or_default()
 }
 
-/// One connector, `memory`, with teams, nested groups, and projects that have roles.
+/// The connector `memory`, with teams, nested groups, and projects that have roles, and `program`, whose secrets have any
+/// names.
 fn catalog() -> Catalog {
     let setting =
         |name, kind, required| Setting { name, kind, required, place: false, about: "said in a sentence" };
@@ -151,7 +152,15 @@ fn catalog() -> Catalog {
         ],
         capabilities: Some(capabilities),
     };
-    Catalog { connectors: BTreeMap::from([(Sym::new("memory"), facts)]), targets: BTreeMap::new() }
+    let program = ConnectorFacts {
+        settings: vec![
+            setting("command", SettingKind::Command, true),
+            setting(provost_sdk::ANY_SECRET, SettingKind::Secret, false),
+        ],
+        capabilities: None,
+    };
+    let connectors = [(Sym::new("memory"), facts), (Sym::new("program"), program)];
+    Catalog { connectors: BTreeMap::from(connectors), targets: BTreeMap::new() }
 }
 
 fn person(id: &str, rest: &str) -> String {
