@@ -25,4 +25,5 @@ pub mod settings;
 pub mod snapshot;
 pub mod telemetry;
 pub mod text;
+pub mod trial;
 pub mod trust;

@@ -5,9 +5,15 @@ use std::process::ExitCode;
 
 use owo_colors::OwoColorize;
 
-use super::{CliError, Output, block_on, output};
-use crate::conformance;
+use jiff::Timestamp;
+use provost_core::document::Target;
+
+use super::{CliError, Config, Output, block_on, output};
+use crate::engine::View;
+use crate::settings::{Overrides, Settings};
 use crate::text::safe;
+use crate::trial::{Trial, Verdict};
+use crate::{conformance, embedded, trial};
 
 /// The kinds of system that provost speaks to
 #[derive(Debug, clap::Args)]
@@ -19,12 +25,35 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     List(ListArgs),
+    Test(TestArgs),
     Conformance(ConformanceArgs),
 }
 
 /// List the connectors and their settings
 #[derive(Debug, clap::Args)]
 struct ListArgs {
+    /// The form of the result
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Try a target out: what works, what is missing, and which permission to grant
+///
+/// It only reads. The target is the one in force by the daemon's own log, or that of a file that you vouch for by naming
+/// it. Exits with 0 when nothing is missing.
+///
+/// Examples:
+///   provost connector test forge
+///   provost connector test --file targets/forge.yaml
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct TestArgs {
+    /// The target
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    target: Option<String>,
+    /// A Target file instead, in force or not
+    #[arg(long)]
+    file: Option<PathBuf>,
     /// The form of the result
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -47,9 +76,10 @@ struct ConformanceArgs {
     output: Output,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
+pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     match &args.verb {
         Verb::List(args) => list(args),
+        Verb::Test(args) => test(args, config),
         Verb::Conformance(args) => conformance(args),
     }
 }
@@ -75,6 +105,67 @@ fn list(args: &ListArgs) -> Result<ExitCode, CliError> {
         anstream::println!("{}\n", output::table(&["  setting", "kind", "", "about"], rows));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn test(args: &TestArgs, config: &Config) -> Result<ExitCode, CliError> {
+    let settings = config.load(&Overrides::default())?;
+    let target = match (&args.file, &args.target) {
+        (Some(file), _) => {
+            let path = file.display().to_string();
+            let wrong =
+                |why: String| CliError::user(format!("The Target file {path} cannot be used: {why}."));
+            let bytes = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+            trial::target_of(&path, &bytes).map_err(wrong)?
+        }
+        (None, id) => in_force(&settings, id.as_deref().unwrap_or_default())?,
+    };
+    let shared = std::sync::Arc::new(settings);
+    let found = block_on(async {
+        embedded::serve_all(&shared, true).await?;
+        Ok::<_, embedded::EmbeddedError>(trial::run(&target, &shared).await)
+    })??;
+    match args.output {
+        Output::Json => output::json(&found)?,
+        _ => print_trial(&found),
+    }
+    Ok(if found.works() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The target as it is in force: no secret is sent and no program started for what a commit changed.
+fn in_force(settings: &Settings, id: &str) -> Result<Target, CliError> {
+    let view = View::open(settings, None, Timestamp::now())?;
+    let target = provost_core::Sym::new(id);
+    let Some(document) = view.organisation.snapshot().target(target) else {
+        let known = view.organisation.snapshot().targets().into_iter().map(|known| known.id.to_string());
+        let known = known.collect::<Vec<_>>().join(", ");
+        return Err(CliError::user(format!("There is no target {id}.")).hint(format!("Known are: {known}.")));
+    };
+    match view.readable.contains(&target) {
+        true => Ok(document.clone()),
+        false => Err(CliError::user(format!(
+            "The document of {id} is not the one in force by the daemon's own audit log, and no secret is sent for \
+             what a commit changed."
+        ))
+        .hint("Read the file, and name it with --file to vouch for it.")),
+    }
+}
+
+fn print_trial(found: &Trial) {
+    anstream::println!("{} ({})\n", safe(&found.target).bold(), safe(&found.connector));
+    for finding in &found.findings {
+        let word = match finding.verdict {
+            Verdict::Works => "works".green().to_string(),
+            Verdict::Missing => "missing".red().to_string(),
+            Verdict::Untried => "untried".yellow().to_string(),
+        };
+        anstream::println!("{word}  {}: {}", safe(&finding.what), safe(&finding.seen));
+        if let Some(hint) = &finding.hint {
+            anstream::println!("         {} {}", "hint:".cyan(), safe(hint));
+        }
+    }
+    if !found.cannot.is_empty() {
+        anstream::println!("\nit cannot: {}", found.cannot.join(", "));
+    }
 }
 
 fn conformance(args: &ConformanceArgs) -> Result<ExitCode, CliError> {

@@ -109,7 +109,7 @@ fn run_verb(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Audit(args) => audit::run(&args, &config),
         Verb::Test(args) => test::run(&args),
         Verb::Schema(args) => schema::run(&args),
-        Verb::Connector(args) => connector::run(&args),
+        Verb::Connector(args) => connector::run(&args, &config),
         Verb::Directory(args) => directory::run(&args),
         Verb::Suspend(args) => suspend::suspend(&args, &config),
         Verb::Resume(args) => suspend::resume(&args, &config),

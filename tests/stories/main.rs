@@ -6,5 +6,6 @@ mod copies;
 mod demo;
 mod lifecycle;
 mod looking;
+mod programs;
 mod repositories;
 mod trouble;
