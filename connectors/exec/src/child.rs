@@ -17,13 +17,13 @@ use tokio::time::timeout_at;
 
 use crate::message::{self, Failure, Incoming};
 use crate::process::{self, Process};
-use crate::text::Secrets;
+use crate::text::{LONGEST_REASON, Secrets};
 
 /// What a program has to end by itself after its input was closed, and a call after it was asked to end.
 const GRACE: Duration = Duration::from_secs(2);
 /// What is still in the pipes of a program that ended is read for so long: somebody outside of its group may hold them.
 const LAST_READ: Duration = Duration::from_secs(1);
-/// Bytes of one line in the log, and how many lines a program may write in [`LOG_WINDOW`]: a loop that prints must not
+/// Characters of one line in the log, and how many lines a program may write in [`LOG_WINDOW`]: a loop that prints must not
 /// fill the log.
 const LOG_LINE: usize = 2_000;
 const LOG_LINES: u32 = 100;
@@ -295,7 +295,8 @@ impl Shared {
                 _ => break,
             };
             if let Err(why) = taken {
-                let part = self.secrets.shown(&line[..line.len().min(200)], 100);
+                let why = self.secrets.shown(why.as_bytes(), LONGEST_REASON);
+                let part = self.secrets.shown(&line, LONGEST_REASON);
                 let message = format!(
                     "The connector's program wrote a line to its standard output that is no message of the protocol: \
                      {why}. It begins: {part}"
@@ -336,11 +337,17 @@ impl Shared {
         let mut stderr = BufReader::new(stderr);
         let mut line = Vec::new();
         let (mut since, mut lines) = (Instant::now(), 0_u32);
+        let mut within = false;
         loop {
             line.clear();
-            match (&mut stderr).take(LOG_LINE as u64).read_until(b'\n', &mut line) {
+            // Twice as much as is shown: a secret at the cut is seen as a whole, and replaced.
+            match (&mut stderr).take(2 * LOG_LINE as u64).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
+            }
+            let rest = std::mem::replace(&mut within, line.last() != Some(&b'\n'));
+            if rest {
+                continue;
             }
             let text = self.secrets.shown(&line, LOG_LINE);
             if since.elapsed() > LOG_WINDOW {

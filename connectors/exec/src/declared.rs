@@ -4,6 +4,8 @@ use provost_sdk::{
     Account, Capabilities, EntitlementKey, Error, ErrorKind, Item, Operation, Result, Verb, Wanted,
 };
 
+use crate::text::LONGEST_REASON;
+
 /// Bytes of the name of a kind or an attribute: they become fields of documents and of audit records.
 const LONGEST_NAME: usize = 64;
 /// Bytes of an anchor.
@@ -95,7 +97,7 @@ pub(crate) fn item(item: &Item, delta: bool, capabilities: &Capabilities) -> Res
 pub(crate) fn account(found: &Account, capabilities: &Capabilities) -> Result<()> {
     sound_anchor(&found.anchor.0)?;
     if found.username.is_empty() {
-        return Err(wrong(format!("the account {} has no username", found.anchor)));
+        return Err(wrong(format!("the account {:?} has no username", found.anchor.0)));
     }
     let kind = capabilities.account_kind(&found.kind);
     let kind =
@@ -115,7 +117,7 @@ pub(crate) fn looked_up(found: &Account, wanted: &Wanted, capabilities: &Capabil
         Wanted::Username(name) => capabilities.usernames.same(&found.username, name),
     };
     match (same, &found.entitlements) {
-        (false, _) => Err(wrong(format!("it was asked for {wanted:?} and found {}", found.anchor))),
+        (false, _) => Err(wrong(format!("it was asked for {wanted:?} and found {:?}", found.anchor.0))),
         (true, None) => Err(wrong("a look-up does not say what the account holds".to_owned())),
         (true, Some(_)) => Ok(()),
     }
@@ -147,6 +149,7 @@ fn sound_anchor(anchor: &str) -> Result<()> {
 }
 
 fn wrong(what: String) -> Error {
+    let what: String = what.chars().take(LONGEST_REASON).collect();
     Error::new(
         ErrorKind::InvalidResponse,
         format!("The connector's program does not keep to its word: {what}."),

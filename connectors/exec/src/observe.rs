@@ -6,7 +6,7 @@ use provost_sdk::{
     Account, Capabilities, Completeness, Cursor, Error, ErrorKind, Item, Observe, Probe, Read, Result, Sink,
     Wanted,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::declared;
 use crate::message::Observed;
@@ -66,11 +66,7 @@ pub(crate) async fn look_up(
     session: &Session,
     wanted: &Wanted,
 ) -> Result<Option<Account>> {
-    let found: Value = asked(supervisor.call(session, "look_up", wanted).await)?;
-    let found: Option<Account> = serde_json::from_value(found).map_err(|error| {
-        let message = format!("The program's answer to `look_up` is not what the protocol says: {error}.");
-        Error::new(ErrorKind::InvalidResponse, message)
-    })?;
+    let found: Option<Account> = asked(supervisor.call(session, "look_up", wanted).await)?;
     if let Some(found) = &found {
         declared::looked_up(found, wanted, &session.capabilities)?;
     }

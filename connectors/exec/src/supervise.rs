@@ -18,7 +18,7 @@ use crate::PROTOCOL;
 use crate::child::Child;
 use crate::declared;
 use crate::message::{Access, Initialize, Initialized, Open, Opened};
-use crate::text::Secrets;
+use crate::text::{LONGEST_REASON, Secrets};
 
 /// The longest line that is read: who holds a group of 300,000 comes in one.
 const MAX_LINE: usize = 16 << 20;
@@ -135,7 +135,8 @@ impl Supervisor {
         params: &(impl Serialize + Sync),
     ) -> Result<T> {
         let none = |_: Vec<Item>| {
-            Err(Error::new(ErrorKind::InvalidResponse, "The program sent items, and nobody asked for any."))
+            let message = "The program sent items, and nobody asked for any.";
+            Err(Error::new(ErrorKind::InvalidResponse, message).in_doubt())
         };
         self.call_with_items(session, method, params, none).await
     }
@@ -155,7 +156,7 @@ impl Supervisor {
         if answer.as_ref().err().is_none_or(|error| !error.may_have_landed) {
             self.idle_starts.store(0, Ordering::Relaxed);
         }
-        read(answer?, method)
+        self.read(answer?, method)
     }
 
     async fn start(&self) -> Result<Session> {
@@ -173,7 +174,7 @@ impl Supervisor {
             max_line: self.max_line,
         };
         let answer = child.call("initialize", &hello)?.answer(self.timeout, nothing).await?;
-        let Initialized { protocol, name, version, concurrency } = read(answer, "initialize")?;
+        let Initialized { protocol, name, version, concurrency } = self.read(answer, "initialize")?;
         if protocol != PROTOCOL {
             let message = format!(
                 "The connector's program speaks version {protocol} of the protocol, and provost speaks {PROTOCOL}."
@@ -188,21 +189,22 @@ impl Supervisor {
             timeout: self.timeout.as_secs_f64(),
         };
         let answer = child.call("open", &open)?.answer(self.timeout, nothing).await?;
-        let capabilities: Opened = read(answer, "open")?;
+        let capabilities: Opened = self.read(answer, "open")?;
         declared::check(&capabilities)?;
         let calls = Semaphore::new(concurrency.clamp(1, self.concurrency));
         let product = self.hidden.shown(format!("{name} {version}").as_bytes(), 100);
         tracing::info!(target_id = self.target, product, access = ?self.access, "the connector's program runs");
         Ok(Session { child, product, capabilities, calls })
     }
-}
 
-/// Reads the result of a call. What is wrong with it says nothing of what was done.
-fn read<T: DeserializeOwned>(answer: Value, method: &str) -> Result<T> {
-    serde_json::from_value(answer).map_err(|error| {
-        let message = format!("The program's answer to `{method}` is not what the protocol says: {error}.");
-        Error::new(ErrorKind::InvalidResponse, message).in_doubt()
-    })
+    /// Reads the result of a call. What is wrong with it says nothing of what was done.
+    fn read<T: DeserializeOwned>(&self, answer: Value, method: &str) -> Result<T> {
+        serde_json::from_value(answer).map_err(|error| {
+            let why = self.hidden.shown(error.to_string().as_bytes(), LONGEST_REASON);
+            let message = format!("The program's answer to `{method}` is not what the protocol says: {why}.");
+            Error::new(ErrorKind::InvalidResponse, message).in_doubt()
+        })
+    }
 }
 
 /// How long after a start the next one may be, the `idle`-th without work in between.

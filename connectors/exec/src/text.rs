@@ -5,6 +5,9 @@ use provost_sdk::{ExposeSecret, SecretString};
 /// Shorter parts of a secret are not looked for: they occur in text by accident, and give little away.
 const SHORTEST: usize = 4;
 
+/// Characters of what a program said that are told with what is wrong about it.
+pub(crate) const LONGEST_REASON: usize = 300;
+
 /// The secrets of one target, and how text is freed of them.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<SecretString>);
