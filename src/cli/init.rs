@@ -14,7 +14,7 @@ use crate::settings::{DEFAULT_FILE, Overrides, Settings};
 ///
 /// Examples:
 ///   provost init --repo ../access --trust HEAD
-///   provost init --repo https://git.example.com/access.git --branch main --trust 3f2a91c
+///   provost init --repo https://git.example.com/access.git --branch main --trust 3f2a91c --recovery-key safe.pub
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// The commit to trust first
     #[arg(long, value_name = "COMMIT")]
     trust: String,
+    /// A public key kept offline; from then on `provost trust` needs the signature of one of them
+    #[arg(long, value_name = "FILE")]
+    recovery_key: Vec<PathBuf>,
     /// The state folder
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
@@ -45,7 +48,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     std::fs::create_dir_all(&args.dir).map_err(failed)?;
     std::fs::write(&path, settings_text(args)).map_err(failed)?;
     let settings = Settings::load(Some(&path), &Overrides::default())?;
-    let options = OpenOptions { trust: Some(args.trust.clone()), ..OpenOptions::default() };
+    let options = OpenOptions {
+        trust: Some(args.trust.clone()),
+        recovery_keys: args.recovery_key.clone(),
+        ..OpenOptions::default()
+    };
     let created = Engine::create(std::sync::Arc::new(settings.clone()), &options).inspect_err(|_| {
         // A settings file without its installation would stop the next try.
         drop(std::fs::remove_file(&path));

@@ -85,7 +85,7 @@ fn control_router(shared: &Shared) -> Router {
         .route("/control/resume", post(resume))
         .route("/control/refresh", post(refresh))
         .route("/control/adopt/{target}", get(adoption).post(adopt))
-        .route("/control/trust/{commit}", post(trust))
+        .route("/control/trust/{commit}", get(word_for).post(trust))
         .with_state(shared.clone())
 }
 
@@ -244,11 +244,22 @@ async fn adopt(
     answer(adopted)
 }
 
-async fn trust(State(shared): State<Shared>, Path(commit): Path<String>) -> Response {
+/// What a recovery key has to sign.
+async fn word_for(State(shared): State<Shared>, Path(commit): Path<String>) -> Response {
+    let commit = Sym::new(&commit);
+    answer(shared.engine.ask(move |engine| Ok(json!({ "word": engine.word_for(commit) }))).await)
+}
+
+async fn trust(
+    State(shared): State<Shared>,
+    Path(commit): Path<String>,
+    body: Option<Json<Value>>,
+) -> Response {
     let commit = Sym::new(&commit);
     let events = shared.events.clone();
+    let signed = body.and_then(|body| body.get("signed")?.as_str().map(str::to_owned));
     let trusted = shared.engine.ask(move |engine| {
-        let world = engine.trust(commit, jiff::Timestamp::now())?;
+        let world = engine.trust(commit, signed.as_deref(), jiff::Timestamp::now())?;
         drop(events.send(Event::Loaded { commit, result: Ok(world) }));
         super::calls::read_again(engine, &events);
         Ok(())

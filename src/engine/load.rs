@@ -79,16 +79,8 @@ impl Engine {
         self.write(&record);
     }
 
-    /// Makes a commit count by the operator's word: every sound rule of it comes into force.
-    pub fn trust(&mut self, commit: Sym, now: Timestamp) -> Result<World, EngineError> {
-        let to = oid(commit)?;
-        let from = self.desired.commit.as_deref().map(Sym::new);
-        // A commit that is gone cannot be compared with: then everything is read, and what it lacks is removed.
-        let from = from.and_then(|from| oid(from).ok()).filter(|from| self.has(*from));
-        self.take(from, to, true, now)
-    }
-
-    fn take(
+    /// Makes a commit count, after what decides whether it may.
+    pub(super) fn take(
         &mut self,
         from: Option<Oid>,
         to: Oid,

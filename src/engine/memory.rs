@@ -3,6 +3,7 @@
 //! ```text
 //! desired.json                        the commit that counts, and versions of identities that stand for broken files
 //! rules/KIND/ID.json                  each rule in force: its file, its blob, its text
+//! recovery-keys                       public keys whose signature `provost trust` needs
 //! targets/ID/adopted.json             the place that was adopted
 //! targets/ID/entitlements.json        every entitlement that was seen, under which names
 //! authors/KIND/ID.json                who wrote a document of which something waits, since its version in force
@@ -33,6 +34,8 @@ pub(crate) struct Memory {
     pub(crate) rules: Vec<Version>,
     pub(crate) authors: Origins,
     pub(crate) targets: BTreeMap<Sym, TargetMemory>,
+    /// Public keys, as OpenSSH writes them.
+    pub(crate) recovery_keys: Vec<String>,
 }
 
 /// What is remembered of one target.
@@ -114,6 +117,9 @@ impl Memory {
     fn take(&mut self, path: &str, bytes: &[u8]) -> Result<(), serde_json::Error> {
         let parts: Vec<&str> = path.split('/').collect();
         match parts[..] {
+            [crate::trust::word::KEYS_FILE] => {
+                self.recovery_keys = String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect();
+            }
             ["desired.json"] => self.desired = serde_json::from_slice(bytes)?,
             ["rules", _, _] => {
                 let standing: Standing = serde_json::from_slice(bytes)?;

@@ -18,6 +18,7 @@ mod reads;
 mod records;
 mod rotation;
 mod shared;
+mod trust;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -91,6 +92,9 @@ pub enum EngineError {
         /// How it lies to what counts.
         course: Course,
     },
+    /// A word of the operator that does not count.
+    #[error(transparent)]
+    NotTheWord(#[from] crate::trust::word::NotTheWord),
     /// A target that is not in force.
     #[error("There is no target {0} in force.")]
     NoTarget(Sym),
@@ -107,7 +111,8 @@ pub enum EngineError {
     },
     /// No installation here.
     #[error(
-        "There is no installation in {0}.\n  hint: `provost init` makes one, `provost quickstart` an example."
+        "There is no installation in {0}.\n  hint: `provost init` makes one, `provost quickstart` an example; after the \
+         loss of one, `provost trust COMMIT --audit-tip HASH` goes on with its published audit log."
     )]
     NoInstallation(std::path::PathBuf),
     /// Something that should not happen.
@@ -132,6 +137,8 @@ pub struct Engine {
     reread: BTreeSet<Sym>,
     /// Who wrote what waits.
     authors: authors::Kept,
+    /// Public keys whose signature the operator's word needs, by the genesis.
+    recovery_keys: Vec<String>,
     /// The commit of the last alarm about the tracked branch.
     alarmed: Option<Sym>,
     /// Commits that count in memory and could not be recorded.

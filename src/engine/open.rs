@@ -18,6 +18,7 @@ use serde_json::json;
 use super::memory::Memory;
 use super::moved::Former;
 use super::shared::Shared;
+use super::trust::{recovery_file, recovery_keys};
 use super::{Engine, EngineError, rotation};
 use crate::git::{Course, Source};
 use crate::recorder::{Publishing, Recorder};
@@ -32,6 +33,8 @@ pub struct OpenOptions {
     pub trust: Option<String>,
     /// Every target is adopted with its first whole read: for the quickstart, whose targets are its own.
     pub adopt_all: bool,
+    /// Files of public keys: from the genesis on, only with the signature of one of them is another commit trusted.
+    pub recovery_keys: Vec<std::path::PathBuf>,
 }
 
 /// A new installation.
@@ -51,9 +54,12 @@ impl Engine {
         let commit = source.resolve(options.trust.as_deref().unwrap_or("HEAD"))?;
         std::fs::create_dir_all(&settings.state).map_err(|error| unusable(&settings.state, &error))?;
         let key = SigningKey::load_or_generate(&rotation::key_path(&settings))?;
-        let body = json!({ "repository": settings.repository.url, "branch": settings.repository.branch });
-        let log =
-            Log::create(&settings.state, key, Genesis { at: Timestamp::now(), body, changes: Vec::new() })?;
+        let keys = recovery_keys(&options.recovery_keys)?;
+        let body = json!({
+            "repository": settings.repository.url, "branch": settings.repository.branch, "recovery_keys": keys,
+        });
+        let changes = recovery_file(&keys).into_iter().collect();
+        let log = Log::create(&settings.state, key, Genesis { at: Timestamp::now(), body, changes })?;
         let installation = log.installation().to_string();
         drop(log);
         let options = OpenOptions { trust: Some(commit.to_string()), ..options.clone() };
@@ -96,6 +102,7 @@ impl Engine {
             shared,
             desired: memory.desired.clone(),
             authors: super::authors::Kept::of(memory.authors.clone()),
+            recovery_keys: memory.recovery_keys.clone(),
             alarmed: None,
             adoptions: BTreeMap::new(),
             instances: BTreeMap::new(),
@@ -111,7 +118,7 @@ impl Engine {
         let mut world = engine.remember(memory, now)?;
         if let Some(commit) = &options.trust {
             let commit = engine.source.resolve(commit)?;
-            world = engine.trust(Sym::new(&commit.to_string()), now)?;
+            world = engine.trust(Sym::new(&commit.to_string()), None, now)?;
         }
         Ok((engine, world))
     }

@@ -9,3 +9,4 @@ mod looking;
 mod programs;
 mod repositories;
 mod trouble;
+mod trust;
