@@ -27,6 +27,10 @@ pub fn rotate_key(settings: &Settings, now: Timestamp) -> Result<(u64, String), 
 
 /// Opens the log with the key that signs it. A handover that was recorded and then cut off is completed.
 pub(super) fn open_log(settings: &Settings, now: Timestamp) -> Result<(Log, Recovery), EngineError> {
+    // A new key would be of no use to a log that is not there.
+    if !settings.state.join("provost.git").exists() {
+        return Err(EngineError::NoInstallation(settings.state.clone()));
+    }
     let path = key_path(settings);
     let key = SigningKey::load_or_generate(&path)?;
     let result = match Log::open(&settings.state, key, now) {
