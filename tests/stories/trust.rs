@@ -143,5 +143,5 @@ fn without_its_audit_log_nothing_runs_until_the_operator_names_the_tip_of_the_pu
     let audit = second.demo.dir().join("audit.git");
     let log = second.demo.git(&["--git-dir", audit.to_str().unwrap(), "log", "--format=%s", "provost/audit"]);
     assert!(log.contains("break: ") && log.contains("trusted"), "it is the same log, which says so:\n{log}");
-    second.refused(&["trust", &counted, "--audit-tip", &tip()], "is there already");
+    second.refused(&["trust", &counted, "--audit-tip", &tip()], "holds an audit log already");
 }
