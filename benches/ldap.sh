@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # benches/ldap.sh ENTRIES: a whole pass over a directory of so many accounts and 200 groups, beside ldapsearch with the
 # same pages, attributes and encryption, in turns; prints one JSON object. The figure to look at is pass_vs_ldapsearch.
+# PASS names a program (connectors/ldap/examples/pass.rs) that is built already. `tests/systems/openldap.sh install` comes
+# first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 entries=${1:?usage: benches/ldap.sh ENTRIES}
 turns=7 groups=200 page=1000
 
-cargo build --release --locked -q -p provost-ldap --example pass
-pass=${CARGO_TARGET_DIR:-target}/release/examples/pass
+if [ -z "${PASS-}" ]; then
+  cargo build --release --locked -q -p provost-ldap --example pass >&2
+  PASS=${CARGO_TARGET_DIR:-target}/release/examples/pass
+fi
 work=$(mktemp -d)
 trap 'tests/systems/openldap.sh stop "$work/server" || true; rm -rf "$work"' EXIT
 chmod 755 "$work"
@@ -39,7 +43,7 @@ both() {
   search -b "ou=groups,$BASE_DN" '(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))' \
     objectClass cn entryUUID member uniqueMember memberUid
 }
-ours() { "$pass" "$LDAPS_URL" "$USER_DN" "ou=people,$BASE_DN" "ou=groups,$BASE_DN" "$CA_FILE" "$page"; }
+ours() { "$PASS" "$LDAPS_URL" "$USER_DN" "ou=people,$BASE_DN" "ou=groups,$BASE_DN" "$CA_FILE" "$page"; }
 ours >/dev/null
 [ "$(both | grep -c '^dn:')" = $((entries + groups)) ]
 for _ in $(seq "$turns"); do
@@ -49,16 +53,16 @@ for _ in $(seq "$turns"); do
   echo "$begun $(date +%s.%N)" >>"$work/theirs"
 done
 
-python3 - "$work" "$entries" "$groups" "$page" <<'PY'
+python3 - "$work" "$entries" "$groups" "$page" "$turns" <<'PY'
 import json, statistics, sys
-work, entries, groups, page = sys.argv[1], *map(int, sys.argv[2:])
+work, entries, groups, page, turns = sys.argv[1], *map(int, sys.argv[2:])
 ours = [json.loads(line) for line in open(f"{work}/ours")]
 assert all((o["accounts"], o["groups"]) == (entries, groups) for o in ours), ours
 theirs = [end - begun for begun, end in (map(float, line.split()) for line in open(f"{work}/theirs"))]
 ours = statistics.median(o["seconds"] for o in ours)
 theirs = statistics.median(theirs)
 print(json.dumps({
-    "entries": entries, "groups": groups, "page_size": page, "turns": 7,
+    "entries": entries, "groups": groups, "page_size": page, "turns": turns,
     "pass_seconds": round(ours, 3), "ldapsearch_seconds": round(theirs, 3),
     "pass_vs_ldapsearch": round(ours / theirs, 2),
 }))

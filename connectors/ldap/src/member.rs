@@ -37,8 +37,9 @@ pub(crate) async fn give(
         Some(after) if holds(&after, entitlement) => Ok(receipt(code == 0, after)),
         _ => {
             // It was renamed or deleted meanwhile, and its name may be another's now.
-            let taken = vec![Change::Take(group.kind.member.into(), value)];
-            join(on, &group, taken, &[NO_SUCH_ATTRIBUTE, OBJECT_CLASS]).await.map_err(Error::in_doubt)?;
+            if code == 0 {
+                leave(on, &group, value).await.map_err(Error::in_doubt)?;
+            }
             let message = format!("{} changed while it was put into {}.", found.account.username, group.name);
             Err(Error::new(ErrorKind::Conflict, message))
         }
