@@ -17,9 +17,13 @@ pub struct NotDigest;
 
 /// The digest of a value that serialises to JSON.
 pub fn digest(value: &impl Serialize) -> Digest {
-    let canonical = serde_json_canonicalizer::to_vec(value)
-        .expect("what provost digests has text keys and finite numbers, which is all that JSON asks for");
-    Digest(Sha256::digest(canonical).into())
+    Digest(Sha256::digest(canonical(value)).into())
+}
+
+/// The canonical JSON of a value (RFC 8785), on one line.
+pub fn canonical(value: &impl Serialize) -> String {
+    serde_json_canonicalizer::to_string(value)
+        .expect("what provost digests has text keys and finite numbers, which is all that JSON asks for")
 }
 
 impl fmt::Display for Digest {

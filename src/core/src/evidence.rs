@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use provost_sdk::Risk;
-use rustc_hash::FxHashMap;
+use provost_sdk::{Risk, Verb};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::Sym;
+use crate::approval::Limited;
+use crate::digest::Digest;
 use crate::document::{GrantSpec, Kind};
 use crate::set::Spec;
 
@@ -34,6 +36,8 @@ pub struct Power {
 pub struct Agreement {
     /// The power.
     pub power: Power,
+    /// The anchor of the entitlement that they agreed to; whatever bears the name where absent.
+    pub anchor: Option<Sym>,
     /// The highest tier for which they are enough.
     pub tier: Risk,
     /// The first instant.
@@ -42,7 +46,7 @@ pub struct Agreement {
     pub until: Timestamp,
 }
 
-/// A step of a rule from one content to another, by blob; `None` is "not there".
+/// A step of a rule from one content to another, by the digest of the document; `None` is "not there".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleStep {
     /// Its kind.
@@ -50,17 +54,56 @@ pub struct RuleStep {
     /// Its id.
     pub id: Sym,
     /// What was in force.
-    pub before: Option<[u8; 20]>,
+    pub before: Option<Digest>,
     /// What is to be.
-    pub after: Option<[u8; 20]>,
+    pub after: Option<Digest>,
+}
+
+/// Something other than a grant or a rule that people can agree to, on the place that its target has now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the fields are those of the request of the same name in `approval`")]
+pub enum Thing {
+    /// An account that is there already is an identity's.
+    Link { identity: Sym, target: Sym, profile: Sym, anchor: Sym },
+    /// An attribute by which an account is controlled has a value, or none.
+    Attribute { identity: Sym, target: Sym, profile: Sym, attribute: Sym, value: Option<Sym> },
+    /// A service has a credential that is delivered to a place.
+    Credential { service: Sym, target: Sym, kind: Sym, deliver: Sym },
+    /// A person answers for a service, or knows its secrets.
+    Holder { service: Sym, person: Sym, owner: bool },
+    /// A name on a target means what bears it now.
+    Name { target: Sym, kind: Sym, name: Sym, anchor: Sym },
+    /// An account is deleted, or what it owns is transferred.
+    Operation { verb: Verb, identity: Sym, target: Sym, profile: Sym, anchor: Sym, to: Option<Sym> },
+    /// An account that somebody disabled by hand is enabled.
+    Enable { identity: Sym, target: Sym, profile: Sym, anchor: Sym },
+}
+
+/// A power that somebody took in an emergency, without anybody's agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The power.
+    pub power: Power,
+    /// The break-glass policy that allows it.
+    pub policy: Sym,
+    /// The first instant.
+    pub from: Timestamp,
+    /// The first instant that is not included.
+    pub until: Timestamp,
 }
 
 /// Everything that people have agreed to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     grants: FxHashMap<Sym, Vec<Agreement>>,
     standing: FxHashMap<Sym, Vec<(Power, Timestamp)>>,
     rules: BTreeSet<RuleStep>,
+    things: FxHashMap<Thing, Risk>,
+    /// Operations, by digest, that an override lets past its guard.
+    overrides: FxHashSet<(Limited, Digest)>,
+    taken: FxHashMap<Sym, Vec<Taken>>,
+    /// Why nothing privileged is added.
+    frozen: Option<Sym>,
 }
 
 impl Evidence {
@@ -100,6 +143,106 @@ impl Evidence {
     /// Whether there is agreement to a step of a rule.
     pub fn covers_rule(&self, step: &RuleStep) -> bool {
         self.rules.contains(step)
+    }
+
+    /// Adds an agreement to something else, for a tier and those below it.
+    pub fn agree_to(&mut self, thing: Thing, tier: Risk) {
+        let known = self.things.entry(thing).or_default();
+        *known = tier.max(*known);
+    }
+
+    /// Whether there is agreement to something else, for at least this tier. Tier low needs none.
+    pub fn agreed(&self, thing: &Thing, tier: Risk) -> bool {
+        tier == Risk::Low || self.things.get(thing).is_some_and(|agreed| *agreed >= tier)
+    }
+
+    /// Everything else that was agreed to above tier low, in no order that means anything.
+    pub fn things(&self) -> impl Iterator<Item = &Thing> {
+        self.things.keys()
+    }
+
+    /// Lets an operation, by its digest, past a guard.
+    pub fn lift(&mut self, guard: Limited, operation: Digest) {
+        self.overrides.insert((guard, operation));
+    }
+
+    /// Whether an operation may pass a guard.
+    pub fn lifts(&self, guard: &Limited, operation: Digest) -> bool {
+        !self.overrides.is_empty() && self.overrides.contains(&(guard.clone(), operation))
+    }
+
+    /// Adds a power that was taken in an emergency.
+    pub fn take(&mut self, identity: Sym, taken: Taken) {
+        self.taken.entry(identity).or_default().push(taken);
+    }
+
+    /// The powers that an identity took in an emergency.
+    pub fn taken(&self, identity: Sym) -> &[Taken] {
+        self.taken.get(&identity).map_or(&[], Vec::as_slice)
+    }
+
+    /// Says why nothing privileged is added: a review of an emergency is overdue.
+    pub fn freeze(&mut self, why: Option<Sym>) {
+        self.frozen = why;
+    }
+
+    /// Why nothing privileged is added, if so.
+    pub fn frozen(&self) -> Option<Sym> {
+        self.frozen
+    }
+
+    /// The identities for whom access may differ between two states of evidence, in order.
+    pub fn differing(&self, other: &Evidence) -> BTreeSet<Sym> {
+        fn differing<T: PartialEq>(
+            left: &FxHashMap<Sym, Vec<T>>,
+            right: &FxHashMap<Sym, Vec<T>>,
+        ) -> Vec<Sym> {
+            let all = left.keys().chain(right.keys());
+            all.filter(|identity| left.get(identity) != right.get(identity)).copied().collect()
+        }
+        let mut all: BTreeSet<Sym> = differing(&self.grants, &other.grants).into_iter().collect();
+        all.extend(differing(&self.standing, &other.standing));
+        all.extend(differing(&self.taken, &other.taken));
+        all
+    }
+
+    /// Whether there is agreement to having an entitlement of exactly this anchor now.
+    pub fn covers_anchor(&self, identity: Sym, power: Power, anchor: Sym, tier: Risk, at: Timestamp) -> bool {
+        let agreements = self.grants.get(&identity).map_or(&[][..], Vec::as_slice);
+        tier == Risk::Low
+            || self.is_taken(identity, power, at)
+            || agreements.iter().any(|agreement| {
+                agreement.power == power
+                    && agreement.anchor.is_none_or(|agreed| agreed == anchor)
+                    && agreement.tier >= tier
+                    && agreement.from <= at
+                    && at < agreement.until
+            })
+    }
+
+    /// Whether there is agreement to an account: to it alone, or to anything that it is to hold now.
+    pub fn covers_account(
+        &self,
+        identity: Sym,
+        (target, profile): (Sym, Sym),
+        tier: Risk,
+        at: Timestamp,
+    ) -> bool {
+        let agreements = self.grants.get(&identity).map_or(&[][..], Vec::as_slice);
+        let here = |power: Power| power.target == target && power.profile == profile;
+        let agreed = |agreement: &Agreement| {
+            here(agreement.power) && agreement.tier >= tier && agreement.from <= at && at < agreement.until
+        };
+        tier == Risk::Low
+            || agreements.iter().any(agreed)
+            || self
+                .taken(identity)
+                .iter()
+                .any(|taken| here(taken.power) && taken.from <= at && at < taken.until)
+    }
+
+    fn is_taken(&self, identity: Sym, power: Power, at: Timestamp) -> bool {
+        self.taken(identity).iter().any(|taken| taken.power == power && taken.from <= at && at < taken.until)
     }
 
     /// Whether there is agreement, for at least this tier, to the instant. Tier low needs none.
@@ -142,10 +285,12 @@ impl Evidence {
 
     fn of(&self, identity: Sym, power: Power, tier: Risk) -> impl Iterator<Item = (Timestamp, Timestamp)> {
         let agreements = self.grants.get(&identity).map_or(&[][..], Vec::as_slice);
+        let taken = self.taken(identity).iter().filter(move |taken| taken.power == power);
         agreements
             .iter()
             .filter(move |agreement| agreement.power == power && agreement.tier >= tier)
             .map(|agreement| (agreement.from, agreement.until))
+            .chain(taken.map(|taken| (taken.from, taken.until)))
     }
 }
 
@@ -207,7 +352,8 @@ mod tests {
         let power =
             |name: &str| Power { target: "forge".into(), profile: MAIN.into(), entitlement: spec(name) };
         let mut evidence = Evidence::default();
-        let agreement = Agreement { power: power("ops"), tier: Risk::Normal, from: at(10), until: at(20) };
+        let agreement =
+            Agreement { power: power("ops"), anchor: None, tier: Risk::Normal, from: at(10), until: at(20) };
         evidence.agree(ada, agreement);
         evidence.agree(ada, Agreement { from: at(30), until: at(40), ..agreement });
         let covers =

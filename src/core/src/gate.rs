@@ -5,14 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use jiff::Timestamp;
 use provost_sdk::{Operation, Risk};
 
 use crate::Sym;
-use crate::evidence::{Evidence, Power};
+use crate::approval::Limited;
+use crate::approval::rules::{USERNAME, value_text};
+use crate::evidence::{Evidence, Power, Thing};
 use crate::guard::{Figure, History, Limits, tripped};
 use crate::lint::{last_admins, lint};
-use crate::plan::{Plan, Planned, World};
+use crate::plan::{Desired, Plan, Planned, World};
 
 /// Decides over each operation of a plan, in the order of the plan.
 ///
@@ -27,19 +28,27 @@ pub fn gate(
     let mut decisions: Vec<Decision> = plan
         .operations
         .iter()
-        .map(|planned| match missing(planned, evidence, world.now) {
+        .map(|planned| match missing(planned, world, evidence) {
             None => Decision::Proceed,
             Some(tier) => Decision::Wait { reason: WaitsFor::Evidence { tier } },
         })
         .collect();
-    for (place, figure) in tripped(plan, limits, history, world.now) {
+    let lifted = |place: usize, guard: &Guard| {
+        let Planned { target, digest, .. } = &plan.operations[place];
+        guard.limited(*target).is_some_and(|limited| evidence.lifts(&limited, *digest))
+    };
+    let past = |part, digest| evidence.lifts(&Limited::Limit(part), digest);
+    for (place, figure) in tripped(plan, limits, history, world.now, &past) {
         decisions[place] = Decision::Refuse { guard: Guard::Limit { figure } };
     }
     for last in last_admins(plan, world) {
         let holders = u32::try_from(last.holders).unwrap_or(u32::MAX);
         for place in last.places {
             let entitlement = last.entitlement.to_string();
-            decisions[place] = Decision::Refuse { guard: Guard::LastAdmin { entitlement, holders } };
+            let guard = Guard::LastAdmin { entitlement, holders };
+            if !lifted(place, &guard) {
+                decisions[place] = Decision::Refuse { guard };
+            }
         }
     }
     for finding in lint(plan, world) {
@@ -62,26 +71,118 @@ pub fn gate(
 
 /// The tier of the agreement that an operation lacks. What only takes away, and what is low, needs none; access counts a
 /// grant as in force only with its evidence, and here it is asked again.
-fn missing(planned: &Planned, evidence: &Evidence, now: Timestamp) -> Option<Risk> {
-    let Planned { target, identity, profile, operation, tier, grants, gains, .. } = planned;
-    if planned.takes_away() || *tier == Risk::Low {
+fn missing(planned: &Planned, world: &World<'_>, evidence: &Evidence) -> Option<Risk> {
+    let Planned { target, profile, tier, .. } = planned;
+    let by_hand = is_by_hand(planned, world);
+    if planned.takes_away() || (*tier == Risk::Low && !by_hand) {
         return None;
     }
-    let covers = |identity: Sym, profile: Sym, entitlement| {
-        evidence.covers(identity, Power { target: *target, profile, entitlement }, *tier, now)
+    // What somebody stopped by hand is never of tier low.
+    let tier = if by_hand { (*tier).max(Risk::Normal) } else { *tier };
+    let required = required(planned, world.desired);
+    let now = world.now;
+    let covered = required.is_known
+        && required.account.is_none_or(|identity| {
+            by_hand || evidence.covers_account(identity, (*target, *profile), tier, now)
+        })
+        && required
+            .powers
+            .iter()
+            .all(|(identity, power, anchor)| evidence.covers_anchor(*identity, *power, *anchor, tier, now))
+        && required.things.iter().all(|thing| evidence.agreed(thing, tier))
+        && required.enabled.is_none_or(|thing| !by_hand || evidence.agreed(&thing, tier));
+    (!covered).then_some(tier)
+}
+
+/// Whether it enables an account that somebody disabled by hand.
+fn is_by_hand(planned: &Planned, world: &World<'_>) -> bool {
+    let Planned { target, identity: Some(identity), profile, operation: Operation::Enable { .. }, .. } =
+        planned
+    else {
+        return false;
     };
-    let covered = match (operation, identity) {
-        (Operation::Create(_) | Operation::Enable { .. }, Some(identity)) => {
-            covers(*identity, *profile, None)
+    let link = world.targets.get(target).and_then(|view| view.observed.link(*identity, *profile));
+    link.is_none_or(|link| link.disabled.is_none())
+}
+
+/// The agreement that an operation above tier low rests on.
+#[derive(Debug, Default)]
+pub(crate) struct Required {
+    /// Whether it can be said at all.
+    pub(crate) is_known: bool,
+    /// Whose account: agreement to anything that it is to hold is agreement to the account.
+    pub(crate) account: Option<Sym>,
+    /// Grants, with the anchor of the entitlement.
+    pub(crate) powers: Vec<(Sym, Power, Sym)>,
+    /// Everything else.
+    pub(crate) things: Vec<Thing>,
+    /// What enabling needs where somebody disabled the account by hand.
+    pub(crate) enabled: Option<Thing>,
+}
+
+/// What agreement an operation rests on, were it above tier low.
+pub(crate) fn required(planned: &Planned, desired: &dyn Desired) -> Required {
+    let Planned { target, identity, profile, operation, grants, gains, .. } = planned;
+    let (target, profile) = (*target, *profile);
+    let known = Required { is_known: true, ..Required::default() };
+    let power = |profile: Sym| Power { target, profile, entitlement: *grants };
+    if let Operation::Replace { entitlement, .. } = operation {
+        let anchor = Sym::new(entitlement.anchor.as_str());
+        let powers = gains.iter().map(|(identity, profile)| (*identity, power(*profile), anchor)).collect();
+        return Required { is_known: grants.is_some(), powers, ..known };
+    }
+    let Some(identity) = *identity else { return Required::default() };
+    let anchor = operation.account().map(|account| Sym::new(account.anchor.as_str()));
+    match operation {
+        Operation::Create(_) => Required { account: Some(identity), ..known },
+        Operation::Enable { .. } => {
+            let enabled = anchor.map(|anchor| Thing::Enable { identity, target, profile, anchor });
+            Required { account: Some(identity), enabled, ..known }
         }
-        (Operation::Grant { .. }, Some(identity)) => grants.is_some() && covers(*identity, *profile, *grants),
-        (Operation::Replace { .. }, _) => {
-            gains.iter().all(|(identity, profile)| grants.is_some() && covers(*identity, *profile, *grants))
+        Operation::Grant { entitlement, .. } => {
+            let of = (identity, power(profile), Sym::new(entitlement.anchor.as_str()));
+            Required { is_known: grants.is_some(), powers: vec![of], ..known }
         }
-        // Agreement to a name, an address or a credential has no form yet: above tier low it waits.
-        _ => false,
-    };
-    (!covered).then_some(*tier)
+        Operation::Rename { to, .. } => {
+            let (attribute, value) = (Sym::new(USERNAME), Some(Sym::new(to)));
+            let thing = Thing::Attribute { identity, target, profile, attribute, value };
+            Required { things: vec![thing], ..known }
+        }
+        Operation::Update { changes, .. } => {
+            let thing = |(name, value): (&String, &Option<provost_sdk::Value>)| {
+                let (attribute, value) = (Sym::new(name), value.as_ref().map(value_text));
+                Thing::Attribute { identity, target, profile, attribute, value }
+            };
+            Required { things: changes.iter().map(thing).collect(), ..known }
+        }
+        Operation::IssueCredential { kind, .. } | Operation::RotateCredential { kind, .. } => {
+            let kind = Sym::new(kind);
+            let declared = desired.credentials(identity).iter();
+            let mut declared =
+                declared.filter(|credential| (credential.target, credential.credential) == (target, kind));
+            let Some(credential) = declared.next() else { return Required::default() };
+            let deliver = credential.deliver;
+            let people = desired.answerable(identity).into_iter();
+            let mut things = vec![Thing::Credential { service: identity, target, kind, deliver }];
+            things.extend(people.map(|(person, owner)| Thing::Holder { service: identity, person, owner }));
+            Required { things, ..known }
+        }
+        Operation::Delete { .. } | Operation::Transfer { .. } => {
+            let to = match operation {
+                Operation::Transfer { to, .. } => Some(Sym::new(to.anchor.as_str())),
+                _ => None,
+            };
+            let verb = operation.verb();
+            let thing = anchor.map(|anchor| Thing::Operation { verb, identity, target, profile, anchor, to });
+            Required { things: thing.into_iter().collect(), ..known }
+        }
+        // They only take away, or are asked for above.
+        Operation::Disable { .. }
+        | Operation::Revoke { .. }
+        | Operation::EndSessions { .. }
+        | Operation::RevokeCredential { .. }
+        | Operation::Replace { .. } => Required::default(),
+    }
 }
 
 /// What becomes of one operation.
@@ -141,6 +242,19 @@ pub enum Guard {
         /// A sentence.
         message: String,
     },
+}
+
+impl Guard {
+    /// The guard as an override names it; what the checker finds fault with has none, for it is a mistake.
+    pub fn limited(&self, target: Sym) -> Option<Limited> {
+        match self {
+            Guard::Limit { figure } => Some(Limited::Limit(figure.part)),
+            Guard::LastAdmin { entitlement, .. } => {
+                Some(Limited::LastAdmin { target, entitlement: Sym::new(entitlement) })
+            }
+            Guard::Check { .. } => None,
+        }
+    }
 }
 
 impl std::fmt::Display for WaitsFor {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use provost_sdk::Operation;
 
 use crate::Sym;
+use crate::digest::Digest;
 use crate::document::{GuardLimit, GuardPolicy, Guards};
 use crate::observed::Shrink;
 use crate::plan::{Class, Plan, Planned, TargetView};
@@ -121,8 +122,15 @@ impl History {
     }
 }
 
-/// Which operations of the plan are over a limit, by their place, and by how much.
-pub fn tripped(plan: &Plan, limits: &Limits, history: &History, now: Timestamp) -> BTreeMap<usize, Figure> {
+/// Which operations of the plan are over a limit, by their place, and by how much. `lifted` are those that an override
+/// lets past it: they go on, and count like any other for the rest.
+pub fn tripped(
+    plan: &Plan,
+    limits: &Limits,
+    history: &History,
+    now: Timestamp,
+    lifted: &dyn Fn(Part, Digest) -> bool,
+) -> BTreeMap<usize, Figure> {
     let mut counted: FxHashMap<Part, Counted<'_>> = FxHashMap::default();
     for (place, planned) in plan.operations.iter().enumerate() {
         for part in parts(planned) {
@@ -143,7 +151,7 @@ pub fn tripped(plan: &Plan, limits: &Limits, history: &History, now: Timestamp) 
         let gone = if part.limit == Limit::Additions { 0 } else { done };
         let population = limits.population(part).saturating_add(gone);
         let Some(allowed) = allowed(limit, population).filter(|allowed| count > *allowed) else { continue };
-        for place in places {
+        for place in places.into_iter().filter(|place| !lifted(part, plan.operations[*place].digest)) {
             tripped.entry(place).or_insert(Figure { part, count, population, allowed });
         }
     }
@@ -265,9 +273,9 @@ impl Limits {
     }
 }
 
-impl std::fmt::Display for Figure {
+impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Figure { part: Part { target, kind, limit }, count, population, allowed } = self;
+        let Part { target, kind, limit } = self;
         let limit = match limit {
             Limit::Removals => "removals",
             Limit::Departures => "departures",
@@ -275,10 +283,14 @@ impl std::fmt::Display for Figure {
             Limit::Additions => "additions",
         };
         write!(f, "{limit} of {kind}")?;
-        if let Some(target) = target {
-            write!(f, " on {target}")?;
-        }
-        write!(f, ": {count} of {population}, and {allowed} are allowed")
+        target.map_or(Ok(()), |target| write!(f, " on {target}"))
+    }
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Figure { part, count, population, allowed } = self;
+        write!(f, "{part}: {count} of {population}, and {allowed} are allowed")
     }
 }
 
@@ -338,7 +350,7 @@ mod tests {
     }
 
     fn trips(count: usize, limits: &Limits, history: &History) -> bool {
-        let tripped = tripped(&disables(count, Class::Removal), limits, history, now());
+        let tripped = tripped(&disables(count, Class::Removal), limits, history, now(), &|_, _| false);
         assert!(tripped.is_empty() || tripped.len() == count, "a part is refused as a whole");
         !tripped.is_empty()
     }
@@ -367,8 +379,14 @@ mod tests {
         assert!(trips(51, &limits(100_000, None), &none));
         assert!(!trips(50, &limits(100_000, None), &none));
         let all = disables(60, Class::Departure);
-        assert!(tripped(&all, &limits(1_000, None), &none, now()).is_empty(), "leaving that is written down");
-        assert!(!tripped(&disables(201, Class::Departure), &limits(1_000, None), &none, now()).is_empty());
+        assert!(
+            tripped(&all, &limits(1_000, None), &none, now(), &|_, _| false).is_empty(),
+            "leaving that is written down"
+        );
+        assert!(
+            !tripped(&disables(201, Class::Departure), &limits(1_000, None), &none, now(), &|_, _| false)
+                .is_empty()
+        );
     }
 
     #[test]
@@ -422,7 +440,7 @@ mod tests {
             people: Guards { removals: limit(None, Some(count), None), ..Guards::default() },
             ..Limits::default()
         };
-        assert!(tripped(&plan, &people(3), &History::default(), now()).is_empty());
-        assert_eq!(tripped(&plan, &people(2), &History::default(), now()).len(), 6);
+        assert!(tripped(&plan, &people(3), &History::default(), now(), &|_, _| false).is_empty());
+        assert_eq!(tripped(&plan, &people(2), &History::default(), now(), &|_, _| false).len(), 6);
     }
 }

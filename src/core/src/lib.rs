@@ -5,6 +5,7 @@
 //! modules is the order of the data: `snapshot -> access -> observed -> diff -> plan -> gate -> step`.
 
 pub mod access;
+pub mod approval;
 pub mod condition;
 pub mod diff;
 pub mod digest;

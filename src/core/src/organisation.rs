@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use provost_sdk::{Account, Capabilities, Operation, Read, Receipt};
+use provost_sdk::{Account, Capabilities, Operation, Read, Receipt, Risk};
 
 use crate::Sym;
 use crate::access::{Access, Changed, Zones, risk_by};
+use crate::digest::digest;
 use crate::document::{Freeze, Separation, Status};
-use crate::evidence::{Evidence, RuleStep};
+use crate::evidence::{Evidence, Power, RuleStep};
 use crate::facts::Facts;
 use crate::gate::{self, Decision};
 use crate::guard::{History, Limits};
 use crate::observed::{Collector, Merged, Observed, Resolved as Named};
-use crate::plan::{self, Plan, Resolved, TargetView};
+use crate::plan::{self, Desired as _, Plan, Resolved, TargetView};
 use crate::set::{Key, Set};
 use crate::snapshot::{Catalog, Change, Context, Dirty, RuleVersion, Snapshot};
 use crate::step::Scope;
@@ -165,6 +166,20 @@ impl Organisation {
         Amended { dirty, changed }
     }
 
+    /// Takes in what people agree to now: rules that they agreed to come into force, and access follows.
+    pub fn agree(&mut self, evidence: Evidence, now: Timestamp) -> Amended {
+        let before = std::mem::replace(&mut self.evidence, evidence);
+        let mut amended = self.amend(Vec::new(), false, now);
+        let identities = before.differing(&self.evidence).into_iter().collect();
+        let dirty = Dirty { identities, ..Dirty::default() };
+        let changed =
+            self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
+        amended.changed.extend(changed);
+        amended.changed.sort_unstable();
+        amended.changed.dedup();
+        amended
+    }
+
     /// Takes in that time has passed.
     pub fn advance(&mut self, now: Timestamp) -> Changed {
         self.access.advance(&self.snapshot, &self.evidence, &self.zones, now)
@@ -283,7 +298,7 @@ impl Organisation {
             },
         };
         let views = self.views();
-        let desired = Resolved { snapshot: &self.snapshot, access: &self.access, facts: &self.facts };
+        let desired = self.desired();
         let separations: Vec<&Separation> = self.snapshot.separations();
         let freezes: Vec<&Freeze> = self.snapshot.freezes();
         let world = plan::World {
@@ -299,6 +314,21 @@ impl Organisation {
         let limits = self.limits(&views);
         let decisions = gate::gate(&plan, &world, &self.evidence, &limits, &self.history);
         Decided { plan, decisions }
+    }
+
+    /// What ought to be, as a plan asks for it.
+    pub fn desired(&self) -> Resolved<'_> {
+        Resolved {
+            snapshot: &self.snapshot,
+            access: &self.access,
+            facts: &self.facts,
+            evidence: &self.evidence,
+        }
+    }
+
+    /// How risky a power is by the rules in force.
+    pub fn risk(&self, power: Power) -> Risk {
+        self.desired().risk(power)
     }
 
     fn views(&self) -> BTreeMap<Sym, TargetView<'_>> {
@@ -390,7 +420,7 @@ fn step_of(version: &RuleVersion) -> RuleStep {
     RuleStep {
         kind: version.kind,
         id: version.id,
-        before: version.before.as_ref().map(|version| version.blob),
-        after: version.after.as_ref().map(|version| version.blob),
+        before: version.before.as_ref().map(|version| digest(&version.document)),
+        after: version.after.as_ref().map(|version| digest(&version.document)),
     }
 }

@@ -22,7 +22,9 @@ mod tree;
 use serde::Serialize;
 
 use crate::Sym;
+use crate::approval::{RevokedKeys, Signers};
 
+pub(crate) use check::is_id;
 pub use few::Few;
 pub use identity::{
     AccountOverride, Assignment, DirectGrant, Employment, Name, OneOrMany, Person, Service,
@@ -71,6 +73,10 @@ pub enum Document {
     BreakGlass(Box<BreakGlass>),
     /// The daemon's own public keys.
     DaemonKeys(Box<DaemonKeys>),
+    /// The keys that may sign approvals: `policy/allowed_signers`.
+    AllowedSigners(Box<Signers>),
+    /// Keys that are good no more: `policy/revoked_keys`.
+    RevokedKeys(Box<RevokedKeys>),
     /// A test of the repository itself.
     Scenario(Box<Scenario>),
 }
@@ -92,10 +98,13 @@ pub enum Kind {
     BreakGlass,
     DaemonKeys,
     Scenario,
+    AllowedSigners,
+    RevokedKeys,
 }
 
 impl Kind {
-    /// Every kind, in the order in which the documentation names them.
+    /// Every kind that a YAML document can have, in the order in which the documentation names them. The two that are
+    /// not here are files of a format of their own, known by their path.
     pub const ALL: [Kind; 13] = [
         Kind::Person,
         Kind::Service,
@@ -128,6 +137,8 @@ impl Kind {
             Kind::BreakGlass => "BreakGlass",
             Kind::DaemonKeys => "DaemonKeys",
             Kind::Scenario => "Scenario",
+            Kind::AllowedSigners => "AllowedSigners",
+            Kind::RevokedKeys => "RevokedKeys",
         }
     }
 
@@ -160,6 +171,8 @@ impl Document {
             Document::BreakGlass(_) => Kind::BreakGlass,
             Document::DaemonKeys(_) => Kind::DaemonKeys,
             Document::Scenario(_) => Kind::Scenario,
+            Document::AllowedSigners(_) => Kind::AllowedSigners,
+            Document::RevokedKeys(_) => Kind::RevokedKeys,
         }
     }
 
@@ -179,6 +192,8 @@ impl Document {
             Document::BreakGlass(document) => document.id,
             Document::DaemonKeys(document) => document.id,
             Document::Scenario(document) => document.id,
+            Document::AllowedSigners(document) => document.id,
+            Document::RevokedKeys(document) => document.id,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     Assignment, DirectGrant, Document, Employment, Kind, Person, Status, check, locate, plain, schema,
 };
 use crate::Sym;
+use crate::approval::{RevokedKeys, Signers, SignersError};
 use crate::when::When;
 
 /// Bytes of one document at most: a person with a thousand dated grants fits four times.
@@ -51,6 +52,9 @@ pub struct Lessened {
 /// Reads the document in a file. Never panics; costs what the file is long, up to [`MAX_BYTES`].
 pub fn parse(path: &str, bytes: &[u8]) -> Parsed {
     let file = Sym::new(path);
+    if let Some(keys) = keys(file, bytes) {
+        return keys;
+    }
     quick(file, bytes).unwrap_or_else(|| thorough(file, bytes))
 }
 
@@ -116,6 +120,30 @@ fn quick(file: Sym, bytes: &[u8]) -> Option<Parsed> {
     };
     let is_sound = check::check(file, &document).is_empty();
     is_sound.then(|| sound(document, Vec::new()))
+}
+
+/// The lists of keys, which have formats of their own and are known by their paths.
+fn keys(file: Sym, bytes: &[u8]) -> Option<Parsed> {
+    let (kind, id, read) = match file.as_str() {
+        Signers::PATH => {
+            let read = Signers::parse(bytes).map(|signers| Document::AllowedSigners(Box::new(signers)));
+            (Kind::AllowedSigners, Signers::ID, read)
+        }
+        RevokedKeys::PATH => {
+            let read = RevokedKeys::parse(bytes).map(|keys| Document::RevokedKeys(Box::new(keys)));
+            (Kind::RevokedKeys, RevokedKeys::ID, read)
+        }
+        _ => return None,
+    };
+    let problem = |SignersError { line, reason }: SignersError| {
+        let mut problem = Problem::error(file, FieldPath::root(), "signers", reason);
+        problem.line = line.unwrap_or_default();
+        problem
+    };
+    Some(match read {
+        Ok(document) => sound(document, Vec::new()),
+        Err(errors) => broken(Some((kind, Sym::new(id))), errors.into_iter().map(problem).collect()),
+    })
 }
 
 fn sound(document: Document, problems: Vec<Problem>) -> Parsed {
@@ -293,6 +321,9 @@ fn typed(kind: Kind, value: &Value) -> Result<Document, String> {
         Kind::BreakGlass => Document::BreakGlass(read(value)?),
         Kind::DaemonKeys => Document::DaemonKeys(read(value)?),
         Kind::Scenario => Document::Scenario(read(value)?),
+        Kind::AllowedSigners | Kind::RevokedKeys => {
+            return Err(format!("{kind} is no kind of a YAML document"));
+        }
     })
 }
 

@@ -9,7 +9,7 @@ use provost_sdk::Risk;
 use crate::Sym;
 use crate::access::{Lifecycle, Login, Waiting, Wanted};
 use crate::document::{Freeze, LeaverPolicy, Separation, ServiceCredential, Target};
-use crate::evidence::Power;
+use crate::evidence::{Power, Thing};
 use crate::observed::Observed;
 
 /// What ought to be, as the plan asks for it. [`super::Resolved`] answers from the documents and access.
@@ -33,6 +33,10 @@ pub trait Desired {
     fn login(&self, identity: Sym, target: Sym, profile: Sym) -> Result<Login, String>;
     /// The credentials that a service has declared.
     fn credentials(&self, identity: Sym) -> &[ServiceCredential];
+    /// Who answers for a service (true) or knows its secrets (false); nobody for a person.
+    fn answerable(&self, identity: Sym) -> Vec<(Sym, bool)>;
+    /// Whether people agreed to something other than a grant.
+    fn agreed(&self, thing: &Thing, tier: Risk) -> bool;
     /// How risky a power is.
     fn risk(&self, power: Power) -> Risk;
     /// What is asked for and not in force.

@@ -3,7 +3,7 @@
 use crate::Sym;
 use crate::access::{Access, Lifecycle, Login, Waiting, Wanted, risk};
 use crate::document::ServiceCredential;
-use crate::evidence::Power;
+use crate::evidence::{Evidence, Power, Thing};
 use crate::facts::Facts;
 use crate::snapshot::Snapshot;
 use provost_sdk::Risk;
@@ -19,6 +19,8 @@ pub struct Resolved<'a> {
     pub access: &'a Access,
     /// What is known of the targets beyond their documents.
     pub facts: &'a Facts,
+    /// What people have agreed to.
+    pub evidence: &'a Evidence,
 }
 
 impl Desired for Resolved<'_> {
@@ -53,6 +55,18 @@ impl Desired for Resolved<'_> {
 
     fn credentials(&self, identity: Sym) -> &[ServiceCredential] {
         self.snapshot.service(identity).map_or(&[], |service| &service.credentials)
+    }
+
+    fn answerable(&self, identity: Sym) -> Vec<(Sym, bool)> {
+        let service = self.snapshot.service(identity);
+        let owners =
+            service.into_iter().flat_map(|service| service.owners.iter().map(|owner| (*owner, true)));
+        let holders = service.into_iter().flat_map(|service| &service.holders);
+        owners.chain(holders.map(|holder| (*holder, false))).collect()
+    }
+
+    fn agreed(&self, thing: &Thing, tier: Risk) -> bool {
+        self.evidence.agreed(thing, tier)
     }
 
     fn risk(&self, power: Power) -> Risk {

@@ -191,7 +191,14 @@ pub(super) fn references(document: &Document) -> Vec<Slot> {
             found.extend(document.people.iter().copied().map(person));
             grants(&document.grants, &mut found);
         }
-        Document::Guards(_) | Document::Lifecycle(_) | Document::DaemonKeys(_) | Document::Scenario(_) => {}
+        Document::AllowedSigners(signers) => {
+            found.extend(signers.signers.iter().map(|signer| person(signer.person)));
+        }
+        Document::Guards(_)
+        | Document::Lifecycle(_)
+        | Document::DaemonKeys(_)
+        | Document::RevokedKeys(_)
+        | Document::Scenario(_) => {}
     }
     found.sort_unstable_by_key(|(kind, id)| (*kind, id.number()));
     found.dedup();

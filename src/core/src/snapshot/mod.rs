@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use provost_sdk::Risk;
 
 use crate::Sym;
+use crate::approval::{RevokedKeys, Signers};
 use crate::document::{
     ApproverGroup, BreakGlass, DaemonKeys, Document, Freeze, GuardPolicy, Kind, Lessened, Lifecycle, Person,
     Problem, Role, Scenario, Separation, Service, Target, Tier, Tiers, default_tier,
@@ -338,6 +339,8 @@ macro_rules! the_only {
 }
 
 the_only! {
+    allowed_signers, AllowedSigners, Signers, "keys that may sign approvals";
+    revoked_keys, RevokedKeys, RevokedKeys, "keys that are good no more";
     tiers, Tiers, Tiers, "tiers";
     guards, Guards, GuardPolicy, "guards over all targets";
     lifecycle, Lifecycle, Lifecycle, "defaults for leavers";

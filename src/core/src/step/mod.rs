@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// The answer to [`Command::Advance`].
     Advanced(World),
+    /// People agreed to something, or their agreement ended: what counts is another now.
+    Evidence(World),
     /// The answer to [`Command::Read`].
     Read {
         /// Which target.
@@ -351,6 +353,7 @@ impl Daemon {
                 self.advancing = false;
                 self.adopt(now, world);
             }
+            Event::Evidence(world) => self.adopt(now, world),
             Event::Read { target, result } => {
                 self.with_target(target, |state, pace, jitter| state.read(now, result, pace, jitter));
             }

@@ -196,6 +196,7 @@ fn with_agreement_to_exactly_this_it_proceeds() {
         plan.operations[create].tier = Risk::Normal;
         let identity = plan.operations[create].identity.expect("it is somebody's");
         let agreement = |target: &str, entitlement, tier| Agreement {
+            anchor: None,
             power: Power { target: target.into(), profile: MAIN.into(), entitlement },
             tier,
             from: jiff::Timestamp::MIN,
@@ -208,10 +209,16 @@ fn with_agreement_to_exactly_this_it_proceeds() {
         };
         assert_eq!(decided(identity, agreement("forge", None, Risk::Normal)), Decision::Proceed);
         let spec = provost_core::set::Spec { kind: "team".into(), name: "a".into(), role: None };
+        let team = agreement("forge", Some(spec), Risk::Normal);
+        assert_eq!(
+            decided(identity, team),
+            Decision::Proceed,
+            "who may have the team may have an account for it"
+        );
         for (who, wrong) in [
             (Sym::new("p-1"), agreement("forge", None, Risk::Normal)),
             (identity, agreement("tickets", None, Risk::Normal)),
-            (identity, agreement("forge", Some(spec), Risk::Normal)),
+            (identity, agreement("forge", None, Risk::Low)),
         ] {
             assert_ne!(decided(who, wrong), Decision::Proceed, "{wrong:?} of {who}");
         }

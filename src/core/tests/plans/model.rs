@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use provost_core::Sym;
 use provost_core::access::{Lifecycle, Login, Waiting, Wanted};
 use provost_core::document::{Document, ServiceCredential, Target, parse};
-use provost_core::evidence::{MAIN, Power};
+use provost_core::evidence::{MAIN, Power, Thing};
 use provost_core::observed::{Collector, Observed, Shrink};
 use provost_core::plan::Desired;
 use provost_core::set::{Set, Spec};
@@ -59,6 +59,12 @@ impl Desired for Ought {
     }
     fn credentials(&self, _: Sym) -> &[ServiceCredential] {
         &[]
+    }
+    fn answerable(&self, _: Sym) -> Vec<(Sym, bool)> {
+        Vec::new()
+    }
+    fn agreed(&self, _: &Thing, tier: Risk) -> bool {
+        tier == Risk::Low
     }
     fn risk(&self, _: Power) -> Risk {
         self.risk

@@ -167,7 +167,7 @@ impl Story {
         let evidence = self.evidence();
         let zones = jiff::tz::TimeZoneDatabase::bundled();
         let access = Access::whole(&snapshot, &evidence, &facts, &zones, now);
-        let desired = Resolved { snapshot: &snapshot, access: &access, facts: &facts };
+        let desired = Resolved { snapshot: &snapshot, access: &access, facts: &facts, evidence: &evidence };
         let targets: BTreeMap<Sym, TargetView<'_>> = snapshot
             .targets()
             .into_iter()
@@ -239,7 +239,7 @@ impl Story {
         for AgreedInput { identity, target, entitlement, tier } in &self.input.agreed {
             let power = Power { target: *target, profile: MAIN.into(), entitlement: Some(spec(entitlement)) };
             let (from, until) = (Timestamp::MIN, Timestamp::MAX);
-            evidence.agree(*identity, Agreement { power, tier: *tier, from, until });
+            evidence.agree(*identity, Agreement { power, anchor: None, tier: *tier, from, until });
         }
         evidence
     }

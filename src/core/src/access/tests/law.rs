@@ -217,7 +217,9 @@ impl History {
                 dirty.identities.insert(PEOPLE[who].into());
                 let (power, from) = (team("forge", TEAMS[name]), day(from));
                 let until = from + SignedDuration::from_hours(24 * i64::from(days));
-                self.given.evidence.agree(PEOPLE[who].into(), Agreement { power, tier, from, until });
+                self.given
+                    .evidence
+                    .agree(PEOPLE[who].into(), Agreement { power, anchor: None, tier, from, until });
             }
             Step::Withdraw(who) => {
                 dirty.identities.insert(PEOPLE[who].into());

@@ -61,7 +61,7 @@ impl Given {
     }
 
     pub(super) fn agree(&mut self, identity: &str, power: Power, tier: Risk, (from, until): (&str, &str)) {
-        let agreement = Agreement { power, tier, from: at(from), until: at(until) };
+        let agreement = Agreement { power, anchor: None, tier, from: at(from), until: at(until) };
         self.evidence.agree(identity.into(), agreement);
     }
 }

@@ -26,6 +26,11 @@ impl Checker<'_> {
                 }
             }
             Document::BreakGlass(policy) => self.break_glass(policy, into),
+            Document::AllowedSigners(signers) => {
+                for signer in &signers.signers {
+                    self.refer_to_person("the signer", signer.person, FieldPath::root(), None, into);
+                }
+            }
             Document::Scenario(scenario) => self.scenario(scenario, into),
             Document::Person(_)
             | Document::Service(_)
@@ -33,7 +38,8 @@ impl Checker<'_> {
             | Document::Target(_)
             | Document::Guards(_)
             | Document::Lifecycle(_)
-            | Document::DaemonKeys(_) => {}
+            | Document::DaemonKeys(_)
+            | Document::RevokedKeys(_) => {}
         }
     }
 
