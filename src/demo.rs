@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git2::{IndexAddOption, Repository, RepositoryInitOptions, Signature};
+use provost_audit::key::SigningKey;
+use provost_core::approval::Signers;
 use provost_core::document::{Document, parse};
 use provost_core::set::Spec;
 use rust_embed::RustEmbed;
@@ -26,6 +28,13 @@ const LISTEN: &str = "127.0.0.1:7640";
 /// The ports of the directories in the example's documents, and the targets that they are.
 const DIRECTORIES: [(&str, u16); 4] =
     [("workforce", 7641), ("forge", 7642), ("tickets", 7643), ("production", 7644)];
+
+/// The folder of the demo's keys.
+const KEYS: &str = "demo-keys";
+
+/// Two approvers of production, and who asks for its administration: her key signs commits.
+const SIGNERS: [(&str, &str); 3] =
+    [("p-0003", "approval@provost,git"), ("p-0007", "approval@provost,git"), ("p-0012", "git")];
 
 /// The quickstart's folder.
 pub struct Demo {
@@ -57,6 +66,9 @@ pub enum DemoError {
         "Nothing can listen on {0} and the four ports after it.\n  hint: choose another address with --listen."
     )]
     Ports(SocketAddr),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] provost_audit::Error),
     /// A group of a directory.
     #[error("The directories cannot be filled: {0}")]
     Seed(#[from] provost_sdk::Error),
@@ -86,16 +98,22 @@ impl Demo {
         self.dir.join("repository")
     }
 
+    /// The folder of the keys that sign in it.
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join(KEYS)
+    }
+
     /// Makes it: documents, secrets, settings and installation. What an earlier, interrupted try left is made again.
     pub fn create(&self, listen: Option<SocketAddr>) -> Result<(), DemoError> {
         let ports = Ports::choose(listen)?;
-        for leftover in ["repository", "state", "directories", "secrets"] {
+        for leftover in ["repository", "state", "directories", "secrets", KEYS] {
             let path = self.dir.join(leftover);
             if path.exists() {
                 std::fs::remove_dir_all(&path).map_err(failed(&path))?;
             }
         }
         self.write_documents(&ports)?;
+        self.make_keys()?;
         self.commit()?;
         let text = self.settings_text(&ports)?;
         // The settings file comes last: it says that everything is there.
@@ -118,6 +136,26 @@ impl Demo {
             write(&self.repository().join(&*name), text.as_bytes(), 0o644)?;
         }
         Ok(())
+    }
+
+    /// Makes the keys of people who sign in the demo, outside of its repository, and the documents that name them and
+    /// the daemon's own key.
+    fn make_keys(&self) -> Result<(), DemoError> {
+        let keys = self.dir.join(KEYS);
+        let readme = "Keys of people who do not exist, made by `provost quickstart` to try approvals with.\n\
+                      Nobody keeps the keys of others like this: use them for nothing else.\n";
+        write(&keys.join("README"), readme.as_bytes(), 0o644)?;
+        let mut signers = "# Demo keys, made by `provost quickstart`: whose key may sign what.\n".to_owned();
+        for (person, namespaces) in SIGNERS {
+            let key = SigningKey::load_or_generate(&keys.join(person))?;
+            signers.push_str(&format!("{person} namespaces=\"{namespaces}\" {}\n", key.public_line()));
+        }
+        write(&self.repository().join(Signers::PATH), signers.as_bytes(), 0o644)?;
+        let state = self.dir.join("state");
+        std::fs::DirBuilder::new().mode(0o700).create(&state).map_err(failed(&state))?;
+        let daemon = SigningKey::load_or_generate(&state.join("signing-key"))?.public_line();
+        let text = format!("kind: DaemonKeys\nid: daemon\nkeys:\n  - {daemon}\n");
+        write(&self.repository().join("policy/daemon-keys.yaml"), text.as_bytes(), 0o644)
     }
 
     fn commit(&self) -> Result<(), DemoError> {

@@ -11,7 +11,7 @@ use provost_core::Sym;
 use provost_core::document::{FieldPath, Parsed, Problem, parse};
 use provost_core::snapshot::{Change, File};
 
-use crate::git::{Entry, GitError, Refused, Source, changed_between, files_of, read_blobs};
+use crate::git::{Entry, GitError, Refused, Source, changed_between, files_of, is_document, read_blobs};
 
 /// A larger file is no document: the largest real one, a Target with thousands of entitlements, has 200 KiB.
 const MAX_DOCUMENT: u64 = 1 << 20;
@@ -41,10 +41,10 @@ pub fn read_folder(folder: &Path) -> std::io::Result<Vec<Change>> {
         for entry in entries {
             let (path, kind) = (entry.path(), entry.file_type()?);
             let name = entry.file_name();
+            let shown = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
             if kind.is_dir() && name != ".git" {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-                let shown = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            } else if is_document(&shown) {
                 changes.push(if kind.is_symlink() {
                     refuse(Refused { path: shown, why: "It is a symbolic link, and links are not followed." })
                 } else if entry.metadata()?.len() > MAX_DOCUMENT {

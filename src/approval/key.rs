@@ -110,6 +110,14 @@ impl Key {
     }
 }
 
+/// 128 random bits as text: two statements are never one.
+pub fn nonce() -> String {
+    use ssh_key::rand_core::{OsRng, RngCore as _};
+    let mut bytes = [0_u8; 16];
+    OsRng.fill_bytes(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `ssh-keygen -Y sign` over the line and its line break.
 fn by_program(key: &Path, namespace: &str, line: &str) -> Result<SignedLine, KeyError> {
     let failed = |why: String| KeyError::Program { program: "ssh-keygen -Y sign", why };

@@ -72,5 +72,7 @@ plain!(
     crate::control::ControlError,
     crate::daemon::DaemonError,
     crate::embedded::EmbeddedError,
-    crate::demo::DemoError
+    crate::demo::DemoError,
+    crate::approval::key::KeyError,
+    crate::approval::room::RoomError
 );

@@ -2,7 +2,9 @@
 
 mod adopt;
 mod apply;
+mod approve;
 mod audit;
+mod break_glass;
 mod check;
 mod connector;
 mod directory;
@@ -65,6 +67,8 @@ enum Verb {
     Status(status::Args),
     Trust(trust::Args),
     Adopt(adopt::Args),
+    Approve(approve::Args),
+    BreakGlass(break_glass::Args),
     Why(why::Args),
     Who(who::Args),
     History(history::Args),
@@ -103,6 +107,8 @@ fn run_verb(cli: Cli) -> Result<ExitCode, CliError> {
         Verb::Status(args) => status::run(&args, &config),
         Verb::Trust(args) => trust::run(&args, &config),
         Verb::Adopt(args) => adopt::run(&args, &config),
+        Verb::Approve(args) => approve::run(&args, &config),
+        Verb::BreakGlass(args) => break_glass::run(&args, &config),
         Verb::Why(args) => why::run(&args, &config),
         Verb::Who(args) => who::run(&args, &config),
         Verb::History(args) => history::run(&args, &config),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::{CliError, Config, Output, block_on, output, progress};
-use crate::engine::View;
+use crate::engine::{Requested, View};
 use crate::settings::{Overrides, Settings};
 use crate::text::safe;
 use crate::{embedded, looking};
@@ -64,6 +64,7 @@ pub(super) struct Found {
     not_planned: Vec<NotPlanned>,
     unread: Vec<Unread>,
     problems: Vec<String>,
+    requests: Vec<Requested>,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +120,10 @@ fn compute_at(settings: &Settings, commit: Option<&str>) -> Result<Found, CliErr
     })??;
     let now = Timestamp::now();
     let mut decided = view.organisation.plan(None, &Scope::All, now);
+    // What only a plan shows may have its agreement.
+    if view.agree(std::slice::from_ref(&decided), now) {
+        decided = view.organisation.plan(None, &Scope::All, now);
+    }
     let organisation = &view.organisation;
     provost_core::plan::explain(&mut decided.plan, |planned| looking::causes(organisation, planned));
     Ok(shown(&view, decided, unread))
@@ -157,6 +162,7 @@ fn shown(view: &View, decided: Decided, unread: Vec<(String, String)>) -> Found 
         not_planned: not_planned.collect(),
         unread: unread.into_iter().map(|(target, why)| Unread { target, why }).collect(),
         problems: view.organisation.snapshot().problems().into_iter().map(ToString::to_string).collect(),
+        requests: view.requests(),
     }
 }
 
@@ -196,6 +202,16 @@ pub(super) fn print_text(found: &Found) {
         anstream::println!("\n{}", "Not planned".bold());
         for not_planned in &found.not_planned {
             anstream::println!("  {}", safe(&not_planned_text(not_planned)));
+        }
+    }
+    if !found.requests.is_empty() {
+        anstream::println!("\n{}", "Waits for people".bold());
+        for requested in &found.requests {
+            let digest = &requested.open.digest.to_string()[..12];
+            anstream::println!("  {digest} {}", safe(&requested.summary));
+            for lack in &requested.lacks {
+                anstream::println!("    {}", format!("missing: {}", safe(lack)).yellow());
+            }
         }
     }
     let of =
@@ -267,6 +283,14 @@ fn print_markdown(found: &Found) {
             cell(&decision),
             cell(&causes)
         );
+    }
+    if !found.requests.is_empty() {
+        anstream::println!("\n| waits for people | missing | digest |\n|---|---|---|");
+    }
+    for requested in &found.requests {
+        let digest = &requested.open.digest.to_string()[..12];
+        let lacks = requested.lacks.join("; ");
+        anstream::println!("| {} | {} | `{digest}` |", cell(&requested.summary), cell(&lacks));
     }
     for unread in &found.unread {
         anstream::println!("\n> {} cannot be read: {}", cell(&unread.target), cell(&unread.why));

@@ -69,6 +69,12 @@ fn tell(report: &Report, demo: &Demo, settings: &Settings, stays: bool) {
     anstream::println!("\n{}", "Try".bold());
     anstream::println!("  export PROVOST_CONFIG={}", demo.settings().display());
     anstream::println!("  provost why aosei                    what she has, what waits, and why");
+    let keys = demo.keys();
+    anstream::println!("  provost approve                      what waits for people, and for whom");
+    anstream::println!(
+        "  provost approve DIGEST --key {}   and the same with p-0007: two signatures, and it is in force",
+        keys.join("p-0003").display()
+    );
     anstream::println!("  git -C {} log --stat provost/audit -- live/forge", repository.display());
     if stays {
         anstream::println!(

@@ -65,6 +65,20 @@ struct Held {
     problems: Vec<String>,
     waiting: Vec<String>,
     shown: Vec<String>,
+    #[serde(default)]
+    requests: Vec<Requested>,
+    #[serde(default)]
+    alarms: Vec<String>,
+    #[serde(default)]
+    refused_approvals: Vec<String>,
+}
+
+/// Something that waits for people.
+#[derive(Debug, Deserialize)]
+struct Requested {
+    digest: String,
+    summary: String,
+    lacks: Vec<String>,
 }
 
 impl Shown {
@@ -113,6 +127,9 @@ pub(super) fn print(report: &Shown) {
     if let Some((commit, why)) = &report.refused_commit {
         anstream::println!("{} commit {} is not taken: {}", "refused:".red().bold(), safe(commit), safe(why));
     }
+    for alarm in &report.held.alarms {
+        anstream::println!("{} {}", "ALARM:".red().bold(), safe(alarm));
+    }
     anstream::println!();
     let rows = report.targets.iter().map(|target| {
         let open = [
@@ -140,8 +157,10 @@ pub(super) fn print(report: &Shown) {
         "{}",
         output::table(&["target", "sync", "health", "operation", "done", "open", "reason"], rows)
     );
+    print_requests(&report.held.requests);
     for (heading, lines) in [
         ("Problems", &report.held.problems),
+        ("Approvals that count for nothing", &report.held.refused_approvals),
         ("Waiting", &report.held.waiting),
         ("To be seen", &report.held.shown),
     ] {
@@ -154,6 +173,23 @@ pub(super) fn print(report: &Shown) {
                 anstream::println!("  ... and {} more (--output json shows all)", lines.len() - SHOWN);
             }
         }
+    }
+}
+
+fn print_requests(requests: &[Requested]) {
+    if requests.is_empty() {
+        return;
+    }
+    anstream::println!("\n{}", "Waits for people (provost approve DIGEST)".bold());
+    for requested in requests.iter().take(SHOWN) {
+        let digest = requested.digest.get(..12).unwrap_or(&requested.digest);
+        anstream::println!("  {} {}", digest.bold(), safe(&requested.summary));
+        for lack in &requested.lacks {
+            anstream::println!("      {}", safe(lack));
+        }
+    }
+    if requests.len() > SHOWN {
+        anstream::println!("  ... and {} more (--output json shows all)", requests.len() - SHOWN);
     }
 }
 

@@ -53,7 +53,21 @@ fn fetch(shared: Shared) {
         if let Err(error) = &head {
             tracing::warn!(%error, "the tracked branch cannot be looked at");
         }
-        send(&shared, Event::Head(head));
+        let answer = shared.clone();
+        let runtime = tokio::runtime::Handle::current();
+        // What people signed is looked at first, so that whoever waits for the branch knows both.
+        shared.engine.run(move |engine| {
+            match engine.look_for_approvals(Timestamp::now()) {
+                Ok(()) => {}
+                Err(EngineError::Record(error)) => {
+                    send(&answer, Event::JournalBroken(error.to_string()));
+                    runtime.spawn(settle::until_journal_heals(answer.clone()));
+                }
+                Err(error) => tracing::warn!(%error, "the approvals branch cannot be read"),
+            }
+            tell_evidence(engine, &answer.events);
+            send(&answer, Event::Head(head));
+        });
     });
 }
 
@@ -72,8 +86,16 @@ fn load(shared: &Shared, commit: Sym) {
             Err(error) => tracing::error!(%commit, %error, "the commit is not taken"),
         }
         send(&answer, Event::Loaded { commit, result });
+        tell_evidence(engine, &answer.events);
         read_again(engine, &answer.events);
     });
+}
+
+/// What people agreed to, or agree to no more, is planned anew.
+pub(super) fn tell_evidence(engine: &mut Engine, events: &UnboundedSender<Event>) {
+    if let Some(world) = engine.evidence_changed() {
+        drop(events.send(Event::Evidence(world)));
+    }
 }
 
 /// What a target's document changed shows only in a read that began after it.
@@ -88,6 +110,7 @@ fn advance(shared: &Shared) {
     shared.engine.run(move |engine| {
         let world = engine.advance(Timestamp::now());
         send(&answer, Event::Advanced(world));
+        tell_evidence(engine, &answer.events);
     });
 }
 
@@ -96,6 +119,7 @@ fn plan(shared: &Shared, target: Sym, scope: Scope) {
     shared.engine.run(move |engine| {
         let plan = engine.plan(target, &scope, Timestamp::now());
         send(&answer, Event::Planned { target, plan });
+        tell_evidence(engine, &answer.events);
     });
 }
 

@@ -86,6 +86,7 @@ fn control_router(shared: &Shared) -> Router {
         .route("/control/refresh", post(refresh))
         .route("/control/adopt/{target}", get(adoption).post(adopt))
         .route("/control/trust/{commit}", get(word_for).post(trust))
+        .route("/control/break-glass", post(break_glass))
         .with_state(shared.clone())
 }
 
@@ -261,6 +262,7 @@ async fn trust(
     let trusted = shared.engine.ask(move |engine| {
         let world = engine.trust(commit, signed.as_deref(), jiff::Timestamp::now())?;
         drop(events.send(Event::Loaded { commit, result: Ok(world) }));
+        super::calls::tell_evidence(engine, &events);
         super::calls::read_again(engine, &events);
         Ok(())
     });
@@ -270,6 +272,17 @@ async fn trust(
         None => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "The daemon is ending." })))
             .into_response(),
     }
+}
+
+async fn break_glass(State(shared): State<Shared>, Json(body): Json<Value>) -> Response {
+    let file = body.get("file").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let events = shared.events.clone();
+    let taken = shared.engine.ask(move |engine| {
+        let taken = engine.receive_emergency(file.as_bytes(), jiff::Timestamp::now());
+        super::calls::tell_evidence(engine, &events);
+        taken
+    });
+    answer(taken.await)
 }
 
 fn answer<T: serde::Serialize>(result: Option<Result<T, crate::engine::EngineError>>) -> Response {

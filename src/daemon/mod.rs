@@ -256,6 +256,8 @@ impl Shell {
     async fn end(&mut self) {
         drop(std::fs::remove_file(&self.control));
         drop(self.shared.abandoning.write().await);
+        // Without an engine there is nothing to publish.
+        let _ended = self.shared.engine.ask(|engine| engine.finish_plans()).await;
         if let Err(error) = self.shared.engine.recorder().stop().await {
             tracing::error!(%error, "the audit log was not closed");
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use git2::Oid;
 use provost_audit::Change;
 use provost_core::Sym;
+use provost_core::approval::{Council as _, PublicKey, Signer};
 use provost_core::document::{Kind, parse};
 use provost_core::gate::Decision;
 use provost_core::snapshot;
@@ -13,7 +14,7 @@ use provost_core::step::Scope;
 use super::memory::authors_file;
 use super::{Engine, EngineError};
 use crate::git::GitError;
-use crate::trust::{Authored, Authors, Now, Origins, Slot, examine};
+use crate::trust::{Authored, Authors, NAMESPACE, Now, Origins, Slot, examine};
 
 /// A larger blob is no document.
 const MAX_DOCUMENT: usize = 1 << 20;
@@ -32,6 +33,11 @@ pub(super) struct Written {
 }
 
 impl Kept {
+    /// The authors of a document since its version in force.
+    pub(super) fn of_document(&self, kind: Kind, id: Sym) -> Authors {
+        self.known.of(kind, id)
+    }
+
     /// What the audit log holds.
     pub(super) fn of(on_record: Origins) -> Kept {
         Kept { known: on_record.clone(), on_record }
@@ -52,11 +58,6 @@ impl Kept {
 }
 
 impl Engine {
-    /// The authors of a document since its version in force.
-    pub fn authors_of(&self, kind: Kind, id: Sym) -> Authors {
-        self.authors.known.of(kind, id)
-    }
-
     /// Looks at every commit between the one that counts and the next. Between two that do not follow each other, by
     /// the operator's word, nobody knows who wrote what; what the first commit of all holds is the operator's word
     /// alone.
@@ -138,8 +139,15 @@ impl Engine {
     }
 
     /// Whose a key is, by the keys in force.
-    fn signer(&self, _key: &str) -> Option<Sym> {
-        None
+    fn signer(&self, key: &str) -> Option<Sym> {
+        let key = PublicKey::parse(key).ok()?;
+        let keys = self.organisation.keys();
+        if keys.revoked.is_some_and(|revoked| revoked.has(&key)) {
+            return None;
+        }
+        let now = self.organisation.access().now();
+        let good = |line: &&Signer| line.key == key && line.is_good_for(NAMESPACE, now);
+        keys.allowed?.signers.iter().find(good).map(|line| line.person)
     }
 }
 

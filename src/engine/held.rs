@@ -4,13 +4,18 @@
 use std::collections::BTreeMap;
 
 use provost_core::Sym;
-use provost_core::gate::Decision;
+use provost_core::access::Lack;
+use provost_core::approval::{Missing, Open};
+use provost_core::gate::{Decision, Guard, WaitsFor};
 use provost_core::organisation::Decided;
 use provost_core::plan::{NotPlanned, Planned, Why};
 use provost_core::step::Scope;
 use serde::Serialize;
 
 use super::Engine;
+use super::agreement::Agreement;
+use super::evidence::alarms;
+use crate::approval::plans;
 
 /// As many lines of one kind are kept for people; the counts are always whole.
 const MAX_LINES: usize = 500;
@@ -20,10 +25,30 @@ const MAX_LINES: usize = 500;
 pub struct Held {
     /// What is wrong with documents, with place and hint.
     pub problems: Vec<String>,
-    /// Rules, grants and operations that wait, and for what.
+    /// Grants and operations that wait for something else than agreement, and for what.
     pub waiting: Vec<String>,
+    /// What waits for people: each thing with what is missing from whom.
+    pub requests: Vec<Requested>,
+    /// What is to be looked at at once: emergencies, and reviews of them that are due.
+    pub alarms: Vec<String>,
+    /// Files of the approvals branch that count for nothing, and why.
+    pub refused_approvals: Vec<String>,
     /// What guards refuse, and what is not planned and should be seen.
     pub shown: Vec<String>,
+}
+
+/// Something that waits for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Requested {
+    /// In one line.
+    pub summary: String,
+    /// What is asked for, and what agreement that needs.
+    #[serde(flatten)]
+    pub open: Open,
+    /// What is missing from whom, one sentence each.
+    pub lacks: Vec<String>,
+    /// The same for programs.
+    pub missing: Option<Missing>,
 }
 
 /// What plans left open, by target and identity, so that a plan for one identity replaces just its own.
@@ -32,8 +57,7 @@ pub(super) struct Notes(BTreeMap<Sym, BTreeMap<Option<Sym>, Note>>);
 
 #[derive(Debug, Default)]
 struct Note {
-    waiting: Vec<Planned>,
-    refused: Vec<(Planned, String)>,
+    open: Vec<(Planned, Decision)>,
     not_planned: Vec<NotPlanned>,
 }
 
@@ -59,12 +83,8 @@ impl Notes {
         }
         for (planned, decision) in decided.plan.operations.iter().zip(&decided.decisions) {
             let note = notes.entry(planned.identity);
-            match decision {
-                Decision::Proceed => {}
-                Decision::Wait { .. } => note.or_default().waiting.push(planned.clone()),
-                Decision::Refuse { guard } => {
-                    note.or_default().refused.push((planned.clone(), guard.to_string()))
-                }
+            if *decision != Decision::Proceed {
+                note.or_default().open.push((planned.clone(), decision.clone()));
             }
         }
         // What waits for agreement is shown by access already.
@@ -83,16 +103,56 @@ impl Notes {
     pub(super) fn counts(&self, target: Sym) -> Counts {
         let mut counts = Counts::default();
         for note in self.0.get(&target).into_iter().flat_map(BTreeMap::values) {
-            counts.waiting += note.waiting.len();
-            counts.refused += note.refused.len();
+            counts.waiting += note.waiting().count();
+            counts.refused += note.refused().count();
             // What nothing would be done about anyway, such as somebody else's account, holds nothing up.
             counts.held += note.not_planned.iter().filter(|one| holds_up(one)).count();
         }
         counts
     }
 
+    /// Whether nothing is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0
+            .values()
+            .flat_map(BTreeMap::values)
+            .all(|note| note.open.is_empty() && note.not_planned.is_empty())
+    }
+
+    /// What is open, as the plans that say so.
+    pub(super) fn decided(&self) -> Vec<Decided> {
+        let of = |notes: &BTreeMap<Option<Sym>, Note>| {
+            let mut decided = Decided::default();
+            for note in notes.values() {
+                for (planned, decision) in &note.open {
+                    decided.plan.operations.push(planned.clone());
+                    decided.decisions.push(decision.clone());
+                }
+                decided.plan.not_planned.extend(note.not_planned.iter().cloned());
+            }
+            decided
+        };
+        self.0.values().map(of).collect()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Note> {
         self.0.values().flat_map(BTreeMap::values)
+    }
+}
+
+impl Note {
+    fn waiting(&self) -> impl Iterator<Item = (&Planned, &WaitsFor)> {
+        self.open.iter().filter_map(|(planned, decision)| match decision {
+            Decision::Wait { reason } => Some((planned, reason)),
+            _ => None,
+        })
+    }
+
+    fn refused(&self) -> impl Iterator<Item = (&Planned, &Guard)> {
+        self.open.iter().filter_map(|(planned, decision)| match decision {
+            Decision::Refuse { guard } => Some((planned, guard)),
+            _ => None,
+        })
     }
 }
 
@@ -110,13 +170,8 @@ impl Engine {
     fn held(&self) -> Held {
         let snapshot = self.organisation.snapshot();
         let access = self.organisation.access();
-        let rules = snapshot.waiting_rules().into_iter().map(|version| {
-            format!(
-                "{} {} waits for agreement ({:?}): {}",
-                version.kind, version.id, version.tier, version.why
-            )
-        });
-        let mut grants: Vec<_> = access.waiting().collect();
+        // What waits for agreement is among the requests.
+        let mut grants: Vec<_> = access.waiting().filter(|waiting| waiting.why != Lack::Evidence).collect();
         grants.sort_unstable();
         let grants = grants.into_iter().map(|waiting| {
             format!(
@@ -124,15 +179,10 @@ impl Engine {
                 waiting.identity, waiting.power, waiting.window, waiting.why, waiting.tier
             )
         });
-        let operations = self.notes.all().flat_map(|note| &note.waiting).map(|planned| {
-            format!(
-                "{}: {} waits for agreement ({:?})",
-                planned.target,
-                super::records::summary(planned),
-                planned.tier
-            )
+        let operations = self.notes.all().flat_map(Note::waiting).map(|(planned, reason)| {
+            format!("{}: {} waits for {reason}", planned.target, super::records::summary(planned))
         });
-        let refused = self.notes.all().flat_map(|note| &note.refused).map(|(planned, why)| {
+        let refused = self.notes.all().flat_map(Note::refused).map(|(planned, why)| {
             format!("{}: {} is refused: {why}", planned.target, super::records::summary(planned))
         });
         let mut not_planned: Vec<&NotPlanned> = self.notes.all().flat_map(|note| &note.not_planned).collect();
@@ -151,12 +201,29 @@ impl Engine {
                 not_planned.why
             )
         });
+        let unpublished = self.plans.error().map(|why| format!("what waits is not published: {why}"));
         let conflicts = access.problems(snapshot);
         let problems = snapshot.problems().into_iter().chain(&conflicts).map(ToString::to_string);
         Held {
             problems: problems.take(MAX_LINES).collect(),
-            waiting: rules.chain(grants).chain(operations).take(MAX_LINES).collect(),
-            shown: refused.chain(not_planned).take(MAX_LINES).collect(),
+            waiting: grants.chain(operations).take(MAX_LINES).collect(),
+            requests: requests(&self.agreement).take(MAX_LINES).collect(),
+            alarms: alarms(&self.agreement.emergencies, access.now()),
+            refused_approvals: self.inbox.refused(),
+            shown: unpublished.into_iter().chain(refused).chain(not_planned).take(MAX_LINES).collect(),
         }
     }
+}
+
+/// What waits for people.
+pub(super) fn requests(agreement: &Agreement) -> impl Iterator<Item = Requested> {
+    agreement.open.iter().map(|open| {
+        let missing = agreement.missing.get(&open.digest);
+        Requested {
+            summary: open.request.to_string(),
+            open: open.clone(),
+            lacks: plans::lacks(missing),
+            missing: missing.cloned(),
+        }
+    })
 }

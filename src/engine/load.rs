@@ -96,6 +96,23 @@ impl Engine {
         unrecorded.trusted |= trusted;
         unrecorded.absorb(amended);
         self.desired.commit = Some(to.to_string());
+        self.look_again();
+        let world = self.make_count(unrecorded, now)?;
+        self.reconsider(now);
+        Ok(world)
+    }
+
+    /// What people agreed to came into force: it is recorded as if a commit had brought it.
+    pub(super) fn came_into_force(&mut self, amended: Amended, now: Timestamp) -> Result<World, EngineError> {
+        if amended.dirty.is_empty() && amended.dirty.in_force.is_empty() && self.unrecorded.is_none() {
+            return Ok(self.amended(amended, now));
+        }
+        let mut unrecorded = self.unrecorded.take().unwrap_or_default();
+        unrecorded.absorb(amended);
+        self.make_count(unrecorded, now)
+    }
+
+    fn make_count(&mut self, unrecorded: Unrecorded, now: Timestamp) -> Result<World, EngineError> {
         match self.put_on_record(&unrecorded, now) {
             Ok(()) => {
                 self.organisation.hold(HeldBy::Branch, None);
@@ -113,6 +130,7 @@ impl Engine {
     }
 
     fn put_on_record(&mut self, unrecorded: &Unrecorded, now: Timestamp) -> Result<(), EngineError> {
+        self.desired.installation = Some(self.shared.installation.clone());
         self.desired.vanished = self.organisation.snapshot().vanished().iter().copied().collect();
         self.desired.standing = self.standing()?;
         self.record_rules(&unrecorded.amended, unrecorded.trusted, now)
@@ -265,8 +283,7 @@ fn text_of(repository: &git2::Repository, version: &Version) -> Result<Standing,
 
 fn text_at(repository: &git2::Repository, path: Sym, blob: &[u8; 20]) -> Result<Standing, EngineError> {
     let blob = Oid::from_bytes(blob)?;
-    let text = String::from_utf8_lossy(repository.find_blob(blob)?.content()).into_owned();
-    Ok(Standing::new(path, blob, text))
+    Ok(Standing::new(path, blob, repository.find_blob(blob)?.content()))
 }
 
 pub(super) fn oid(commit: Sym) -> Result<Oid, GitError> {

@@ -7,6 +7,11 @@
 //! targets/ID/adopted.json             the place that was adopted
 //! targets/ID/entitlements.json        every entitlement that was seen, under which names
 //! authors/KIND/ID.json                who wrote a document of which something waits, since its version in force
+//! approvals/DIGEST.json               an approval as it was first seen, by the digest of what was signed
+//! approvals/DIGEST.approval           the signed file itself
+//! emergencies/DIGEST.json             what was taken by break-glass, and who reviewed it
+//! emergencies/DIGEST.break-glass      the signed files themselves
+//! uses.json                           what became of approvals: what is agreed, spent, denied
 //! live/TARGET/x/y/z/ACCOUNT.json      every account that was seen
 //! ```
 //!
@@ -18,12 +23,15 @@ use std::path::Path;
 use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use provost_audit::{Change, TreePath, account_path, encode_component};
 use provost_core::Sym;
+use provost_core::approval::{Approval, Emergency, Uses};
+use provost_core::digest::Digest;
 use provost_core::document::{Kind, parse};
 use provost_core::observed::{AccountRecord, EntitlementRecord};
 use provost_core::snapshot::Version;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
+use crate::approval::look::{APPROVAL, Class, EMERGENCY};
 use crate::git::read_blobs;
 use crate::trust::{Authors, Origins, Slot};
 
@@ -36,6 +44,11 @@ pub(crate) struct Memory {
     pub(crate) targets: BTreeMap<Sym, TargetMemory>,
     /// Public keys, as OpenSSH writes them.
     pub(crate) recovery_keys: Vec<String>,
+    pub(crate) approvals: Vec<Approval>,
+    pub(crate) emergencies: BTreeMap<Digest, Emergency>,
+    pub(crate) uses: Uses,
+    /// Files of people, as they signed them.
+    pub(crate) signed: Vec<(Class, Vec<u8>)>,
 }
 
 /// What is remembered of one target.
@@ -50,6 +63,9 @@ pub(crate) struct TargetMemory {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Desired {
+    /// The installation: the id of its first genesis.
+    #[serde(default)]
+    pub(crate) installation: Option<String>,
     pub(crate) commit: Option<String>,
     /// Versions of identities by file, where the file of the commit does not count.
     #[serde(default)]
@@ -66,6 +82,9 @@ pub(crate) struct Standing {
     pub(crate) path: String,
     pub(crate) blob: String,
     pub(crate) text: String,
+    /// Whether the text has one character for each byte of a file that is no text: a binary list of revoked keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) binary: bool,
 }
 
 /// Who wrote a document.
@@ -135,6 +154,16 @@ impl Memory {
             ["targets", target, "entitlements.json"] => {
                 self.target(target).entitlements = serde_json::from_slice(bytes)?;
             }
+            ["approvals", name] if name.ends_with(".json") => {
+                self.approvals.push(serde_json::from_slice(bytes)?);
+            }
+            ["emergencies", name] if name.ends_with(".json") => {
+                let id = name.trim_end_matches(".json").parse().map_err(serde::de::Error::custom)?;
+                self.emergencies.insert(id, serde_json::from_slice(bytes)?);
+            }
+            ["approvals", _] => self.signed.push((Class::Approval, bytes.to_owned())),
+            ["emergencies", _] => self.signed.push((Class::Emergency, bytes.to_owned())),
+            ["uses.json"] => self.uses = serde_json::from_slice(bytes)?,
             ["live", target, ..] => {
                 let account = serde_json::from_slice(bytes)?;
                 self.target(target).accounts.push(account);
@@ -161,12 +190,20 @@ impl Memory {
 }
 
 impl Standing {
-    pub(crate) fn new(path: Sym, blob: Oid, text: String) -> Standing {
-        Standing { path: path.to_string(), blob: blob.to_string(), text }
+    pub(crate) fn new(path: Sym, blob: Oid, bytes: &[u8]) -> Standing {
+        let (text, binary) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text.to_owned(), false),
+            Err(_) => (bytes.iter().map(|byte| char::from(*byte)).collect(), true),
+        };
+        Standing { path: path.to_string(), blob: blob.to_string(), text, binary }
     }
 
     fn version(&self) -> Option<Version> {
-        let document = parse(&self.path, self.text.as_bytes()).document?;
+        let bytes: Vec<u8> = match self.binary {
+            false => self.text.as_bytes().to_owned(),
+            true => self.text.chars().map(|character| u8::try_from(character).ok()).collect::<Option<_>>()?,
+        };
+        let document = parse(&self.path, &bytes).document?;
         let blob = Oid::from_str(&self.blob).ok()?.as_bytes().try_into().ok()?;
         Some(Version { path: Sym::new(&self.path), blob, document })
     }
@@ -192,6 +229,23 @@ pub(crate) fn authors_file(of: Slot, by: Option<&Authors>) -> Change {
     };
     let path = fixed(&format!("authors/{kind}/{}.json", encode_component(name.as_str())));
     (path, by.map(|by| pretty(&Written { of, by: by.clone() })))
+}
+
+/// The files of an approval: what was first seen of it, and itself.
+pub(crate) fn approval_files(approval: &Approval, file: &str) -> Vec<Change> {
+    let path = |end: &str| fixed(&format!("approvals/{}{end}", approval.id));
+    vec![(path(".json"), Some(pretty(approval))), (path(APPROVAL), Some(file.as_bytes().to_owned()))]
+}
+
+/// The files of an emergency: what holds of it, and what somebody signed about it.
+pub(crate) fn emergency_files(id: Digest, of: &Emergency, signed: Digest, file: &str) -> Vec<Change> {
+    let path = |id: Digest, end: &str| fixed(&format!("emergencies/{id}{end}"));
+    vec![(path(id, ".json"), Some(pretty(of))), (path(signed, EMERGENCY), Some(file.as_bytes().to_owned()))]
+}
+
+/// The file of what became of approvals.
+pub(crate) fn uses_file(uses: &Uses) -> Change {
+    (fixed("uses.json"), Some(pretty(uses)))
 }
 
 /// The file of an adoption.

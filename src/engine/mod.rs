@@ -5,14 +5,17 @@
 //! that was adopted at the place where it is.
 
 mod adoption;
+mod agreement;
 mod authors;
 mod doubt;
+mod evidence;
 mod held;
 mod load;
 mod memory;
 mod moved;
 mod open;
 mod operations;
+mod plans;
 mod prepared;
 mod reads;
 mod records;
@@ -36,7 +39,7 @@ use crate::registry::RegistryError;
 use crate::settings::{Settings, SettingsError};
 
 pub use adoption::{AdoptionShown, CandidateShown};
-pub use held::Held;
+pub use held::{Held, Requested};
 pub use open::{Created, OpenOptions};
 pub use prepared::Prepared;
 pub use records::summary;
@@ -115,6 +118,9 @@ pub enum EngineError {
          loss of one, `provost trust COMMIT --audit-tip HASH` goes on with its published audit log."
     )]
     NoInstallation(std::path::PathBuf),
+    /// A signed file that counts for nothing.
+    #[error("It is not accepted: {0}.")]
+    NotAccepted(String),
     /// Something that should not happen.
     #[error("{0}")]
     Broken(String),
@@ -151,6 +157,9 @@ pub struct Engine {
     /// Targets whose first whole read adopts them: the quickstart's own.
     adopt_all: bool,
     next_operation: u64,
+    agreement: agreement::Agreement,
+    inbox: evidence::Inbox,
+    plans: plans::Plans,
 }
 
 /// A way to ask the engine from anywhere.
@@ -199,8 +208,9 @@ impl Engine {
             self.replan_at.remove(&target);
             world.changed.insert(target, Scope::All);
         }
+        self.look_again();
+        self.reconsider(now);
         world.boundary = self.boundary();
-        self.show();
         world
     }
 
@@ -248,7 +258,8 @@ impl Engine {
     }
 
     fn boundary(&self) -> Option<Timestamp> {
-        self.organisation.access().next_boundary().into_iter().chain(self.replan_at.values().copied()).min()
+        let replans = self.replan_at.values().copied().chain(self.agreement.next);
+        self.organisation.access().next_boundary().into_iter().chain(replans).min()
     }
 
     fn operation_id(&mut self) -> OperationId {

@@ -15,8 +15,11 @@ use provost_core::snapshot::Snapshot;
 use provost_core::step::{Scope, World};
 use serde_json::json;
 
+use super::agreement::Agreement;
+use super::evidence::Inbox;
 use super::memory::Memory;
 use super::moved::Former;
+use super::plans::Plans;
 use super::shared::Shared;
 use super::trust::{recovery_file, recovery_keys};
 use super::{Engine, EngineError, rotation};
@@ -90,8 +93,11 @@ impl Engine {
             );
         }
         let installation = log.installation().to_string();
-        let memory = remembered(&log)?;
+        let mut memory = remembered(&log)?;
+        let agreement = Agreement::restore(&mut memory);
+        let inbox = Inbox::remembering(&agreement.uses, &memory.signed);
         let source = source(&settings);
+        let plans = Plans::start(&settings, &super::rotation::key_path(&settings))?;
         let recorder = Recorder::start(log, publishing(&settings), died);
         let shared = Arc::new(Shared::new(installation, recorder.clone(), source.clone()));
         let mut engine = Engine {
@@ -114,6 +120,9 @@ impl Engine {
             replan_at: BTreeMap::new(),
             adopt_all: options.adopt_all,
             next_operation: 0,
+            agreement,
+            inbox,
+            plans,
         };
         let mut world = engine.remember(memory, now)?;
         if let Some(commit) = &options.trust {
@@ -167,6 +176,7 @@ impl Engine {
             self.organisation.place(id, known, now);
             self.open_target(id);
         }
+        self.reconsider(now);
         let mut world = self.world(Vec::new());
         world.changed = world.targets.keys().map(|target| (*target, Scope::All)).collect();
         self.show();

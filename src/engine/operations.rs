@@ -42,7 +42,12 @@ impl Engine {
         let (operations, doubtful) = self.prepare(decided, &doubts);
         let read_at = doubts.iter().map(|doubt| doubt.landed_by.max(now + LOOK_AGAIN)).min();
         let counts = self.notes.counts(target);
-        self.show();
+        // What only a plan shows may need agreement, and may have it.
+        if self.notes.is_empty() && self.agreement.is_idle() {
+            self.show();
+        } else {
+            self.reconsider(now);
+        }
         PlanSummary {
             operations,
             waiting: counts.waiting + doubtful,
@@ -105,7 +110,8 @@ impl Engine {
         let prepared: Vec<Arc<Prepared>> =
             operations.iter().filter_map(|id| self.shared.prepared(*id)).collect();
         for one in &prepared {
-            one.explain(looking::causes(&self.organisation, &one.planned));
+            let causes = looking::causes(&self.organisation, &one.planned);
+            one.explain(causes, self.agreement.evidence_of(&one.planned, now));
         }
         prepared.iter().for_each(|one| one.promise(now + NOT_AFTER));
         self.intent_record(target, &prepared, now)

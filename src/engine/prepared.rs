@@ -4,6 +4,8 @@ use std::sync::Mutex;
 
 use jiff::Timestamp;
 use provost_core::Sym;
+use provost_core::approval::Label;
+use provost_core::digest::Digest;
 use provost_core::plan::{Planned, UNBORN};
 use provost_core::step::OperationId;
 use provost_sdk::{AccountRef, Error, ErrorKind, Operation, Result};
@@ -32,6 +34,28 @@ struct State {
     account: Option<AccountRef>,
     /// Why it is done, in short.
     causes: Vec<String>,
+    /// The evidence that it rests on.
+    evidence: Evidence,
+}
+
+/// What an operation rests on: approvals by id and who gave them, or an emergency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Evidence {
+    /// Approvals: id, approver, and how each is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<(Digest, Sym, Label)>,
+    /// What was taken in an emergency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Digest>,
+}
+
+impl Evidence {
+    /// The value of a record's trailer: the ids, joined.
+    pub(super) fn label(&self) -> Option<String> {
+        let approvals = self.approvals.iter().map(|(id, ..)| id);
+        let ids: Vec<String> = approvals.chain(&self.emergency).map(ToString::to_string).collect();
+        (!ids.is_empty()).then(|| ids.join("+"))
+    }
 }
 
 impl Prepared {
@@ -93,8 +117,13 @@ impl Prepared {
         self.state().causes.clone()
     }
 
-    pub(super) fn explain(&self, causes: Vec<String>) {
-        self.state().causes = causes;
+    pub(super) fn evidence(&self) -> Evidence {
+        self.state().evidence.clone()
+    }
+
+    pub(super) fn explain(&self, causes: Vec<String>, evidence: Evidence) {
+        let mut state = self.state();
+        (state.causes, state.evidence) = (causes, evidence);
     }
 
     /// The call does not begin after this.

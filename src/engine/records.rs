@@ -51,6 +51,9 @@ impl Engine {
         record.target = Some(target.to_string());
         record.desired_commit = self.desired.commit.clone();
         record.priority = prepared.iter().all(|one| !one.planned.adds());
+        if let [one] = prepared {
+            record.evidence = one.evidence().label();
+        }
         record.items = prepared
             .iter()
             .map(|one| IntentItem {
@@ -65,6 +68,7 @@ impl Engine {
                     "tier": one.planned.tier,
                     "drift": one.planned.drift,
                     "causes": one.causes(),
+                    "evidence": one.evidence(),
                 }),
             })
             .collect();
@@ -94,11 +98,14 @@ impl Engine {
         record.desired_commit = prepared.commit.map(|commit| commit.to_string());
         record.intent = prepared.intent();
         record.priority = true;
+        let evidence = prepared.evidence();
+        record.evidence = evidence.label();
         record.body = json!({
             "verb": planned.verb(),
             "before": before,
             "after": after,
             "causes": prepared.causes(),
+            "evidence": evidence,
             "drift": planned.drift,
             "tier": planned.tier,
             "result": told,

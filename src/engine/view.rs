@@ -6,11 +6,15 @@ use std::path::PathBuf;
 use git2::Oid;
 use jiff::Timestamp;
 use provost_core::Sym;
+use provost_core::approval::Open;
 use provost_core::document::Document;
 use provost_core::observed::Observed;
-use provost_core::organisation::{Known, Organisation};
+use provost_core::organisation::{Decided, Known, Organisation};
 use provost_core::snapshot::{Snapshot, Version};
 
+use super::agreement::Agreement;
+use super::evidence::{ROUNDS, authors_of};
+use super::held::{Requested, requests};
 use super::memory::Memory;
 use super::{EngineError, open};
 use crate::git::Source;
@@ -18,6 +22,7 @@ use crate::history::History;
 use crate::registry;
 use crate::settings::Settings;
 use crate::snapshot;
+use crate::trust::Origins;
 
 /// What counts at one instant, for verbs that only look.
 pub struct View {
@@ -32,6 +37,10 @@ pub struct View {
     /// Targets whose document is the one in force by the daemon's own log: for no other is a secret used. What is
     /// published in the repository anybody may have written who can push there.
     pub readable: BTreeSet<Sym>,
+    /// The installation, if its audit log says so.
+    pub installation: Option<String>,
+    agreement: Agreement,
+    authors: Origins,
 }
 
 impl View {
@@ -72,6 +81,9 @@ impl View {
     ) -> Result<View, EngineError> {
         let remembered = memory.is_some();
         let (mut memory, own) = memory.unwrap_or_default();
+        let agreement = Agreement::restore(&mut memory);
+        let installation = memory.desired.installation.clone();
+        let authors = std::mem::take(&mut memory.authors);
         let in_force: Vec<Version> = if own { memory.versions() } else { Vec::new() };
         let mut organisation = if remembered {
             open::organisation(&memory, now)
@@ -113,7 +125,31 @@ impl View {
             _ => None,
         };
         let readable = in_force.iter().filter_map(unchanged).collect();
-        Ok(View { organisation, source, commit, remembered, readable })
+        let mut view =
+            View { organisation, source, commit, remembered, readable, installation, agreement, authors };
+        view.agree(&[], now);
+        Ok(view)
+    }
+
+    /// Judges what people agreed to, with what plans show, until nothing changes; whether anything did.
+    pub fn agree(&mut self, decided: &[Decided], now: Timestamp) -> bool {
+        let installation = self.installation.clone().unwrap_or_default();
+        let mut changed = false;
+        for _ in 0..ROUNDS {
+            let known = &self.authors;
+            let authors = |open: &[Open]| authors_of(open, |kind, id| known.of(kind, id));
+            let judged = self.agreement.judge(&mut self.organisation, &installation, decided, authors, now);
+            if judged.is_none() {
+                break;
+            }
+            changed = true;
+        }
+        changed
+    }
+
+    /// What waits for people, and what is missing from whom.
+    pub fn requests(&self) -> Vec<Requested> {
+        requests(&self.agreement).collect()
     }
 }
 

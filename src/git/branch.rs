@@ -69,22 +69,19 @@ impl Branch {
         Ok(Repository::open_bare(&self.folder)?)
     }
 
-    /// Changes files and pushes. `change` is given what is there, and again whenever somebody else was faster; without
-    /// changes nothing is pushed. Gives where the branch is then.
+    /// Changes files and pushes. `change` is given what is there, and again whenever somebody else was faster; where it
+    /// gives nothing, nothing is pushed. Gives where the branch is then.
     pub fn update(
         &self,
         message: &str,
         sign: Option<&SigningKey>,
-        mut change: impl FnMut(&[Listed]) -> Vec<FileChange>,
+        mut change: impl FnMut(&Repository, Option<Oid>, &[Listed]) -> Option<Vec<FileChange>>,
     ) -> Result<Option<Oid>, GitError> {
         for _ in 0..TRIES {
             let found = self.fetch()?;
             let repository = self.repository()?;
             let listed = found.map(|tip| list(&repository, tip)).transpose()?.unwrap_or_default();
-            let changes = change(&listed);
-            if changes.is_empty() {
-                return Ok(found);
-            }
+            let Some(changes) = change(&repository, found, &listed) else { return Ok(found) };
             let commit = commit(&repository, found, changes, message, sign)?;
             if self.push(found, commit)? {
                 return Ok(Some(commit));
@@ -200,8 +197,8 @@ mod tests {
         }
     }
 
-    fn one(name: &str) -> Vec<FileChange> {
-        vec![(name.to_owned(), Some(name.as_bytes().to_owned()))]
+    fn one(name: &str) -> Option<Vec<FileChange>> {
+        Some(vec![(name.to_owned(), Some(name.as_bytes().to_owned()))])
     }
 
     #[test]
@@ -210,9 +207,9 @@ mod tests {
         let (mine, theirs) = (world.branch("mine"), world.branch("theirs"));
         assert_eq!(mine.fetch().unwrap(), None, "there is no branch yet");
         let mut seen = Vec::new();
-        mine.update("mine", None, |listed| {
+        mine.update("mine", None, |_, _, listed| {
             if seen.len() < 2 {
-                theirs.update("theirs", None, |_| one(&format!("theirs-{}", seen.len()))).unwrap();
+                theirs.update("theirs", None, |_, _, _| one(&format!("theirs-{}", seen.len()))).unwrap();
             }
             seen.push(listed.len());
             one("mine")
@@ -221,8 +218,8 @@ mod tests {
         assert_eq!(seen, [0, 1, 2], "each try sees what the other one did");
         assert_eq!(world.names(), ["mine", "theirs-0", "theirs-1"]);
         let before = mine.fetch().unwrap();
-        assert_eq!(mine.update("nothing", None, |_| Vec::new()).unwrap(), before);
-        mine.update("less", None, |_| vec![("theirs-0".to_owned(), None)]).unwrap();
+        assert_eq!(mine.update("nothing", None, |_, _, _| None).unwrap(), before);
+        mine.update("less", None, |_, _, _| Some(vec![("theirs-0".to_owned(), None)])).unwrap();
         assert_eq!(world.names(), ["mine", "theirs-1"]);
         let desired = world.folder.path().join("desired.git");
         let history = run_git(&desired, ["rev-list", "--count", APPROVALS]).unwrap();
@@ -237,7 +234,8 @@ mod tests {
         let world = World::new();
         let key = SigningKey::random().unwrap();
         let branch = world.branch("signing");
-        let commit = branch.update("what waits", Some(&key), |_| one("a")).unwrap().unwrap().to_string();
+        let commit =
+            branch.update("what waits", Some(&key), |_, _, _| one("a")).unwrap().unwrap().to_string();
         let allowed = world.folder.path().join("allowed_signers");
         std::fs::write(&allowed, key.allowed_signers_line()).unwrap();
         let allowed = format!("gpg.ssh.allowedSignersFile={}", allowed.display());

@@ -14,7 +14,7 @@ use git2::{ErrorCode, Oid, Repository};
 
 pub use blobs::{Blob, read_blobs};
 pub use branch::{APPROVALS, Branch, FileChange, Listed, PLANS, list, read_small, tip};
-pub use tree::{Entry, Refused, changed_between, files_of};
+pub use tree::{Entry, Refused, changed_between, files_of, is_document};
 
 /// Why the repository cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,9 @@ impl Source {
         let common = repository.commondir();
         let reference = common.join("refs/heads").join(&self.branch);
         let folder = reference.parent().map(Path::to_owned).unwrap_or_else(|| common.to_owned());
-        Ok(vec![common.to_owned(), folder])
+        let approvals = common.join(APPROVALS);
+        let approvals = approvals.parent().map(Path::to_owned).unwrap_or_else(|| common.to_owned());
+        Ok(vec![common.to_owned(), folder, approvals])
     }
 
     /// Opens what is read, and refuses what cannot be read rightly.
@@ -194,9 +196,12 @@ impl Source {
         if !self.path.exists() {
             Repository::init_bare(&self.path)?;
         }
-        let spec = format!("+refs/heads/{0}:refs/heads/{0}", self.branch);
+        let tracked = format!("+refs/heads/{0}:refs/heads/{0}", self.branch);
+        // By a pattern, because these need not be there.
+        let [plans, approvals] = [PLANS, APPROVALS].map(|name| format!("+{name}*:{name}*"));
         let quiet = ["fetch", "--quiet", "--no-tags", "--no-auto-gc", "--end-of-options"];
-        run_git(&self.path, quiet.iter().copied().chain([self.url.as_str(), spec.as_str()]))?;
+        let specs = [self.url.as_str(), &tracked, &plans, &approvals];
+        run_git(&self.path, quiet.iter().copied().chain(specs))?;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use git2::{ObjectType, Oid, Repository, Tree};
+use provost_core::approval::{RevokedKeys, Signers};
 
 use super::GitError;
 
@@ -33,6 +34,11 @@ const MAX_DEPTH: usize = 32;
 const REGULAR: i32 = 0o100_644;
 const EXECUTABLE: i32 = 0o100_755;
 const SYMLINK: i32 = 0o120_000;
+
+/// Whether a file of this path may hold a document.
+pub fn is_document(path: &str) -> bool {
+    path.ends_with(".yaml") || path.ends_with(".yml") || [Signers::PATH, RevokedKeys::PATH].contains(&path)
+}
 
 /// All documents of a commit.
 pub fn files_of(repository: &Repository, commit: Oid) -> Result<(Vec<Entry>, Vec<Refused>), GitError> {
@@ -109,7 +115,7 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: String, before: Option<Side>, after: Option<Side>) {
-        let is_document = path.ends_with(".yaml") || path.ends_with(".yml");
+        let is_document = is_document(&path);
         let is_folder = |side: Option<Side>| side.is_some_and(|(_, _, kind)| kind == Some(ObjectType::Tree));
         let before = before.filter(|_| !is_folder(before)).map(|(id, _, _)| id);
         match after {

@@ -16,3 +16,4 @@ pub mod word;
 
 pub use examine::{Authored, examine};
 pub use origins::{Authors, Now, Origins, Slot};
+pub use signature::{NAMESPACE, key_of};

@@ -4,14 +4,14 @@ use git2::{Oid, Repository};
 use provost_audit::sshsig::signed_by;
 
 /// The namespace of git's SSH signatures (git-config(1), `gpg.format`).
-const NAMESPACE: &str = "git";
+pub const NAMESPACE: &str = "git";
 
 /// The largest commit object whose signature is looked at: a message of a megabyte is made to be slow.
 const MAX_COMMIT: usize = 1 << 20;
 
 /// The key that signed a commit, as OpenSSH writes it without comment, if its signature is of what the commit says.
 /// Whose key it is, and whether it counts, is for others to say. A commit that has no SSH signature has none.
-pub(super) fn key_of(repository: &Repository, commit: Oid) -> Option<String> {
+pub fn key_of(repository: &Repository, commit: Oid) -> Option<String> {
     let (size, _) = repository.odb().ok()?.read_header(commit).ok()?;
     if size > MAX_COMMIT {
         return None;
