@@ -83,8 +83,10 @@ impl Engine {
         let name = format!("handed over{}", look::EMERGENCY);
         let received = look::receive(&name, content).map_err(EngineError::NotAccepted)?;
         let Received::Emergency(signed) = received else { return Ok(()) };
-        let record = self.emergency(&signed, now).map_err(EngineError::NotAccepted)?;
-        self.recorder.record_blocking(vec![record])?;
+        let known = &self.agreement.emergencies;
+        let (id, taken) = self.emergency(&signed, known, now).map_err(EngineError::NotAccepted)?;
+        self.recorder.record_blocking(vec![emergency_record(id, &taken, &signed, now)])?;
+        self.agreement.emergencies.insert(id, taken);
         self.reconsider(now);
         Ok(())
     }
@@ -92,6 +94,9 @@ impl Engine {
     /// Judges anew what people agreed to, until nothing changes any more. What that changes for the daemon is kept
     /// for [`Engine::evidence_changed`].
     pub(super) fn reconsider(&mut self, now: Timestamp) {
+        if self.has_unrecorded() {
+            self.put_in_force(Amended::default(), now);
+        }
         for _ in 0..ROUNDS {
             let decided = self.notes.decided();
             let installation = self.shared.installation.clone();
@@ -143,6 +148,7 @@ impl Engine {
     fn receive(&mut self, found: Vec<Found>, now: Timestamp) -> Result<(), EngineError> {
         let mut records = Vec::new();
         let mut approvals = Vec::new();
+        let mut emergencies = self.agreement.emergencies.clone();
         for Found { file, known, what } in found {
             let taken = what.and_then(|received| match received {
                 Received::Statement(word) => self.approval(&word, &approvals, now).map(|approval| {
@@ -150,7 +156,10 @@ impl Engine {
                     approvals.push(approval);
                 }),
                 Received::Emergency(signed) => {
-                    self.emergency(&signed, now).map(|record| records.push(record))
+                    self.emergency(&signed, &emergencies, now).map(|(id, taken)| {
+                        records.push(emergency_record(id, &taken, &signed, now));
+                        emergencies.insert(id, taken);
+                    })
                 }
             });
             if let Err(why) = taken {
@@ -163,6 +172,7 @@ impl Engine {
             self.recorder.record_blocking(records)?;
         }
         self.agreement.approvals.extend(approvals);
+        self.agreement.emergencies = emergencies;
         Ok(())
     }
 
@@ -201,8 +211,13 @@ impl Engine {
         })
     }
 
-    /// An emergency or a review, taken in; its record is to be written before anything else happens.
-    fn emergency(&mut self, signed: &Signed, now: Timestamp) -> Result<Record, String> {
+    /// An emergency, or one that is reviewed now, as it is to be recorded before anything else happens.
+    fn emergency(
+        &self,
+        signed: &Signed,
+        known: &BTreeMap<Digest, Emergency>,
+        now: Timestamp,
+    ) -> Result<(Digest, Emergency), String> {
         let Signed { id, line, key, .. } = signed;
         if line.installation != self.shared.installation {
             return Err("it is for another installation".to_owned());
@@ -210,9 +225,9 @@ impl Engine {
         if line.expires <= now {
             return Err(format!("it was to be used before {}", line.expires));
         }
-        let (id, taken) = match &line.act {
+        match &line.act {
             Act::Take { policy, grants, hours, reason } => {
-                if self.agreement.emergencies.contains_key(id) {
+                if known.contains_key(id) {
                     return Err("it was used already".to_owned());
                 }
                 let policy = self.organisation.snapshot().break_glass(*policy);
@@ -220,30 +235,21 @@ impl Engine {
                 let why = (reason.as_str(), SignedDuration::from_hours(i64::from(*hours)));
                 let taken = emergency(&self.organisation, policy, (line.person, *key), grants, why, now)
                     .map_err(|error| error.to_string())?;
-                (*id, taken)
+                Ok((*id, taken))
             }
             Act::Review { emergency } => {
-                let known = self.agreement.emergencies.get(emergency).ok_or("there is no such emergency")?;
-                if known.reviewed.is_some() {
+                let of = known.get(emergency).ok_or("there is no such emergency")?;
+                if of.reviewed.is_some() {
                     return Err("it is reviewed already".to_owned());
                 }
                 if !self.organisation.keys().allows(key, line.person, now)
-                    || !known.may_review(&self.organisation, line.person)
+                    || !of.may_review(&self.organisation, line.person)
                 {
                     return Err(format!("{} may not review it with this key", line.person));
                 }
-                (*emergency, Emergency { reviewed: Some(line.person), ..known.clone() })
+                Ok((*emergency, Emergency { reviewed: Some(line.person), ..of.clone() }))
             }
-        };
-        let mut record = Record::new(Kind::BreakGlass, now, emergency_summary(&taken));
-        record.subject = Some(taken.person.to_string());
-        record.evidence = Some(signed.id.to_string());
-        record.body = json!({ "emergency": taken, "line": line });
-        record.priority = true;
-        record.changes = emergency_files(id, &taken, signed.id, &signed.signed.to_file());
-        tracing::error!(alarm = true, summary = %record.summary, "break-glass");
-        self.agreement.emergencies.insert(id, taken);
-        Ok(record)
+        }
     }
 
     fn record_uses(&mut self, now: Timestamp) {
@@ -277,10 +283,22 @@ pub(super) fn alarms(emergencies: &BTreeMap<Digest, Emergency>, now: Timestamp) 
         .collect()
 }
 
+fn emergency_record(id: Digest, taken: &Emergency, signed: &Signed, now: Timestamp) -> Record {
+    let summary = match taken.reviewed {
+        Some(person) => format!("{person} reviewed what {} took by {}", taken.person, taken.policy),
+        None => emergency_summary(taken),
+    };
+    tracing::error!(alarm = true, %summary, "break-glass");
+    let mut record = Record::new(Kind::BreakGlass, now, summary);
+    record.subject = Some(taken.person.to_string());
+    record.evidence = Some(signed.id.to_string());
+    record.body = json!({ "emergency": taken, "line": signed.line });
+    record.priority = true;
+    record.changes = emergency_files(id, taken, signed.id, &signed.signed.to_file());
+    record
+}
+
 fn emergency_summary(of: &Emergency) -> String {
-    if let Some(person) = of.reviewed {
-        return format!("{person} reviewed what {} took by {} at {}", of.person, of.policy, of.from);
-    }
     let grants: Vec<String> =
         of.grants.iter().map(|grant| provost_core::evidence::Power::from(grant).to_string()).collect();
     format!("{} took {} by {} until {}: {}", of.person, grants.join(", "), of.policy, of.until, of.reason)

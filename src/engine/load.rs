@@ -112,6 +112,11 @@ impl Engine {
         self.make_count(unrecorded, now)
     }
 
+    /// Whether something counts that could not be recorded.
+    pub(super) fn has_unrecorded(&self) -> bool {
+        self.unrecorded.is_some()
+    }
+
     fn make_count(&mut self, unrecorded: Unrecorded, now: Timestamp) -> Result<World, EngineError> {
         match self.put_on_record(&unrecorded, now) {
             Ok(()) => {

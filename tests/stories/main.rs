@@ -8,6 +8,7 @@ mod copies;
 mod demo;
 mod lifecycle;
 mod looking;
+mod offline;
 mod programs;
 mod repositories;
 mod trouble;
