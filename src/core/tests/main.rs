@@ -3,6 +3,7 @@
 mod documents;
 mod plans;
 mod repositories;
+mod threats;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ mod checks;
 mod convergence;
 mod model;
 mod read;
-mod story;
+pub(crate) mod story;
 mod told;
 
 use crate::in_repository;

@@ -339,7 +339,7 @@ impl AccountInput {
 }
 
 /// What every target of the stories can do, unless the story takes verbs away.
-pub(super) fn capabilities() -> Capabilities {
+pub(crate) fn capabilities() -> Capabilities {
     let attribute = |name: &str, gives_control| Attribute {
         name: name.into(),
         gives_control,
