@@ -83,7 +83,7 @@ pub fn words(open: &Open, missing: Option<&Missing>) -> String {
 pub fn lacks(missing: Option<&Missing>) -> Vec<String> {
     let Some(missing) = missing else { return Vec::new() };
     let denied = missing.denied.map(|person| format!("nothing more: {person} denied it, which is final"));
-    let lacking = missing.lacking.iter().map(|lacking| lack(lacking));
+    let lacking = missing.lacking.iter().map(lack);
     let uncounted = missing
         .uncounted
         .iter()

@@ -1,5 +1,6 @@
 //! Who wrote what waits: kept while it waits, and on the record with the commit that counts.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use git2::Oid;
@@ -76,8 +77,8 @@ impl Engine {
         }
         for entry in commits.iter().flat_map(|commit| &commit.touched) {
             for blob in [entry.before, entry.blob].into_iter().flatten() {
-                if !documents.contains_key(&blob) {
-                    documents.insert(blob, document_of(&repository, &entry.path, blob)?);
+                if let Entry::Vacant(unread) = documents.entry(blob) {
+                    unread.insert(document_of(&repository, &entry.path, blob)?);
                 }
             }
         }

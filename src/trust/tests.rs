@@ -1,5 +1,4 @@
 //! Histories made for this: who is found to have written what.
-#![expect(clippy::unwrap_used, reason = "a history that cannot be made has failed")]
 
 use std::collections::BTreeMap;
 
