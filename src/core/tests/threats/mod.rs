@@ -14,7 +14,6 @@ mod targets;
 macro_rules! threat {
     ($name:ident, $attack:ident => $happens:expr) => {
         mod $name {
-            #[expect(unused_imports, reason = "not every attack needs all of the scene")]
             use super::*;
 
             fn happens($attack: bool) -> bool {
