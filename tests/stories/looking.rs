@@ -60,6 +60,28 @@ fn a_plan_of_another_commit_shows_changes_and_changes_nothing() {
 }
 
 #[test]
+fn every_optional_target_of_the_example_passes_the_check_once_it_is_turned_on_and_is_off_before() {
+    let demo = Demo::once();
+    let repository = demo.repository();
+    let mut turned_on = 0;
+    for folder in std::fs::read_dir(repository.join("optional")).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.to_str().unwrap();
+            let on = name.strip_suffix(".example").filter(|name| name.ends_with(".yaml"));
+            std::fs::copy(name, on.unwrap_or_else(|| panic!("{name} is off by the end of its name"))).unwrap();
+            turned_on += 1;
+        }
+    }
+    assert!(turned_on > 0);
+    let before = demo.json(&["status"])["targets"].as_array().unwrap().len();
+    assert_eq!(before, 4);
+    demo.commit("optional targets");
+    let output = demo.provost(&["check", repository.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
 fn check_finds_no_problem_in_the_example_and_every_problem_of_a_broken_one() {
     let demo = Demo::once();
     let repository = demo.repository();
