@@ -11,10 +11,11 @@ use crate::values::{Description, instant};
 
 /// The kind of account.
 pub(crate) const ACCOUNT: &str = "role";
-/// The kind of entitlement for being a member of a group role.
-pub(crate) const ROLE: &str = "role";
+/// The kind of entitlement for being a member of a group role. Not `role`: in documents that is the field for a role
+/// within an entitlement.
+pub(crate) const GROUP: &str = "group";
 /// The kind of entitlement for giving a group role to others.
-pub(crate) const ROLE_ADMIN: &str = "role-admin";
+pub(crate) const GROUP_ADMIN: &str = "group-admin";
 /// The kind of entitlement for privileges on a database, and its roles from the least to the most.
 pub(crate) const DATABASE: (&str, [&str; 2]) = ("database", ["connect", "create"]);
 /// The same for a schema of the connected database.
@@ -145,7 +146,7 @@ async fn memberships(tx: &Transaction<'_>, facts: &Facts, holder: Option<u32>) -
     let mut held = Vec::with_capacity(rows.len());
     for row in rows {
         let (holder, object) = (row.get(0), row.get(1));
-        for (kind, holds) in [(ROLE, row.get(2)), (ROLE_ADMIN, row.get(3))] {
+        for (kind, holds) in [(GROUP, row.get(2)), (GROUP_ADMIN, row.get(3))] {
             if holds {
                 held.push(Holding { holder, kind, object, role: None });
             }

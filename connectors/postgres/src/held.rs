@@ -4,7 +4,7 @@ use provost_sdk::{EntitlementRef, Error, ErrorKind, Result};
 use tokio_postgres::Transaction;
 
 use crate::apply::{lock, protect};
-use crate::catalog::{self, DATABASE, ROLE, ROLE_ADMIN, Role, SCHEMA};
+use crate::catalog::{self, DATABASE, GROUP, GROUP_ADMIN, Role, SCHEMA};
 use crate::error::While;
 use crate::observe::oid;
 use crate::quote::ident;
@@ -39,14 +39,14 @@ pub(crate) async fn change(
     }
     let to = ident(&account.name);
     let sql = match entitlement.kind.as_str() {
-        ROLE | ROLE_ADMIN => {
+        GROUP | GROUP_ADMIN => {
             let group = catalog::roles(tx, Some(object), None).await?.pop().ok_or_else(missing)?;
             protect(server, facts, &group)?;
             if give && group.is_account() {
                 let message = format!("{} is an account and no group role.", group.name);
                 return Err(Error::new(ErrorKind::InvalidValue, message));
             }
-            membership(tx, facts, &group, account, entitlement.kind == ROLE_ADMIN, give).await?
+            membership(tx, facts, &group, account, entitlement.kind == GROUP_ADMIN, give).await?
         }
         kind if kind == DATABASE.0 => {
             let databases = catalog::databases(tx).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn change(
 /// The declared role that is asked for.
 fn wanted_role(entitlement: &EntitlementRef) -> Result<Option<&'static str>> {
     let roles: &[&'static str] = match entitlement.kind.as_str() {
-        ROLE | ROLE_ADMIN => &[],
+        GROUP | GROUP_ADMIN => &[],
         kind if kind == DATABASE.0 => &DATABASE.1,
         kind if kind == SCHEMA.0 => &SCHEMA.1,
         other => {

@@ -12,7 +12,7 @@ use provost_sdk::{
 };
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
-use crate::catalog::{self, ACCOUNT, DATABASE, ROLE, ROLE_ADMIN, SCHEMA};
+use crate::catalog::{self, ACCOUNT, DATABASE, GROUP, GROUP_ADMIN, SCHEMA};
 use crate::error::While;
 use crate::server::{Facts, Server};
 
@@ -91,8 +91,8 @@ fn capabilities() -> Capabilities {
             ],
         }],
         entitlement_kinds: vec![
-            kind(ROLE, &[], Risk::Normal, true),
-            kind(ROLE_ADMIN, &[], Risk::Privileged, false),
+            kind(GROUP, &[], Risk::Normal, true),
+            kind(GROUP_ADMIN, &[], Risk::Privileged, false),
             kind(DATABASE.0, &DATABASE.1, Risk::Normal, false),
             kind(SCHEMA.0, &SCHEMA.1, Risk::Normal, false),
         ],
@@ -156,7 +156,7 @@ async fn everything(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>> {
     // A role that may log in is an entitlement too as long as somebody is a member of it: that is power over it.
     let has_members: HashSet<u32> = holdings
         .iter()
-        .filter(|held| held.kind == ROLE || held.kind == ROLE_ADMIN)
+        .filter(|held| held.kind == GROUP || held.kind == GROUP_ADMIN)
         .map(|held| held.object)
         .collect();
     let groups: HashSet<u32> = roles
@@ -168,7 +168,7 @@ async fn everything(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     for role in &roles {
         if groups.contains(&role.oid) {
-            for kind in [ROLE, ROLE_ADMIN] {
+            for kind in [GROUP, GROUP_ADMIN] {
                 let shown = catalog::entitlement(kind, role.oid, &role.name, role.administrative());
                 items.push(Item::Entitlement(shown));
             }
@@ -183,7 +183,8 @@ async fn everything(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>> {
         objects.map(|(kind, oid, name)| Item::Entitlement(catalog::entitlement(kind, *oid, name, false))),
     );
     items.extend(holdings.iter().filter(|held| groups.contains(&held.holder)).map(|held| {
-        let inner = EntitlementKey { kind: ROLE.into(), anchor: Anchor(held.holder.to_string()), role: None };
+        let inner =
+            EntitlementKey { kind: GROUP.into(), anchor: Anchor(held.holder.to_string()), role: None };
         Item::Nesting(Nesting { inner, outer: held.key() })
     }));
     Ok(items)

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use crate::apply::set_password;
-use crate::catalog::{DATABASE, ROLE, ROLE_ADMIN, SCHEMA, entitlement};
+use crate::catalog::{DATABASE, GROUP, GROUP_ADMIN, SCHEMA, entitlement};
 use crate::error::While;
 use crate::observe::oid;
 use crate::quote::{ident, literal};
@@ -75,7 +75,7 @@ impl Scenery {
 fn find(kind: &str, name: &str) -> Result<String> {
     let name = literal(name);
     match kind {
-        ROLE | ROLE_ADMIN => Ok(format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {name}")),
+        GROUP | GROUP_ADMIN => Ok(format!("SELECT oid FROM pg_catalog.pg_roles WHERE rolname = {name}")),
         kind if kind == DATABASE.0 => {
             Ok(format!("SELECT oid FROM pg_catalog.pg_database WHERE datname = {name}"))
         }
@@ -93,7 +93,7 @@ impl Stage for Scenery {
         let quoted = ident(name);
         if self.number(&find).await?.is_none() {
             let make = match kind {
-                ROLE | ROLE_ADMIN => format!("CREATE ROLE {quoted} NOLOGIN"),
+                GROUP | GROUP_ADMIN => format!("CREATE ROLE {quoted} NOLOGIN"),
                 kind if kind == DATABASE.0 => format!("CREATE DATABASE {quoted}"),
                 _ => format!("CREATE SCHEMA {quoted}; CREATE TABLE {quoted}.thing (id serial)"),
             };
@@ -108,7 +108,7 @@ impl Stage for Scenery {
     async fn remove_entitlement(&self, entitlement: &Entitlement) -> Result<()> {
         let name = ident(&entitlement.name);
         self.run(&match entitlement.kind.as_str() {
-            ROLE | ROLE_ADMIN => format!("DROP ROLE IF EXISTS {name}"),
+            GROUP | GROUP_ADMIN => format!("DROP ROLE IF EXISTS {name}"),
             kind if kind == DATABASE.0 => format!("DROP DATABASE IF EXISTS {name}"),
             _ => format!("DROP SCHEMA IF EXISTS {name} CASCADE"),
         })

@@ -42,7 +42,7 @@ async fn read(settings: &Settings) -> Vec<Item> {
 
 async fn group(settings: &Settings, name: &str) -> EntitlementRef {
     let found = read(settings).await.into_iter().find_map(|item| match item {
-        Item::Entitlement(known) if known.kind == "role" && known.name == name => Some(known),
+        Item::Entitlement(known) if known.kind == "group" && known.name == name => Some(known),
         _ => None,
     });
     let found = found.unwrap();

@@ -6,6 +6,11 @@ use crate::attempt::patiently;
 use crate::story::{Outcome, Story};
 use crate::words::reference;
 
+/// What stands beside the kind of an entitlement in documents, such as `{target: forge, team: engineering}`: a kind of
+/// such a name could never be written down.
+const TAKEN: [&str; 11] =
+    ["accounts", "approvers", "from", "in", "owners", "profile", "reason", "risk", "role", "target", "until"];
+
 pub(crate) async fn probe(story: &mut Story<'_>) -> Outcome {
     let probe = patiently(story.options.attempts, || story.reader().probe())
         .await
@@ -49,6 +54,12 @@ pub(crate) async fn before(story: &mut Story<'_>) -> Outcome {
             "Kinds of credential and the operation issue-credential are declared together or not at all."
                 .into(),
         );
+    }
+    if let Some(kind) = declared.entitlement_kinds.iter().find(|kind| TAKEN.contains(&&*kind.name)) {
+        return Err(format!(
+            "Documents have a field `{}` of their own, so that nobody could write down an entitlement of that kind.",
+            kind.name
+        ));
     }
     if story.can(Verb::Replace) && story.exclusive_kinds().next().is_none() {
         return Err("The operation replace is declared and no entitlement kind is exclusive.".into());

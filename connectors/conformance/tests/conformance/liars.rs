@@ -19,6 +19,7 @@ use Lie::*;
 enum Lie {
     ProbeLacksAPermission,
     DeclaresNoAccountKind,
+    DeclaresAKindNobodyCanWriteDown,
     CreatesDisabled,
     CreatesAnotherOne,
     LeavesAnAccountBehind,
@@ -84,6 +85,7 @@ enum Lie {
 const TABLE: &[(Lie, &[&str])] = &[
     (ProbeLacksAPermission, &["probe"]),
     (DeclaresNoAccountKind, &["before"]),
+    (DeclaresAKindNobodyCanWriteDown, &["before"]),
     (CreatesDisabled, &["create"]),
     (CreatesAnotherOne, &["create"]),
     (LeavesAnAccountBehind, &["after"]),

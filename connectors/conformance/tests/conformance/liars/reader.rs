@@ -21,6 +21,7 @@ impl Observe for Reader {
         let mut declared = self.inner.describe().await?;
         match self.lie {
             Some(Lie::DeclaresNoAccountKind) => declared.account_kinds.clear(),
+            Some(Lie::DeclaresAKindNobodyCanWriteDown) => declared.entitlement_kinds[0].name = "role".into(),
             Some(Lie::DeclaresExactAndIgnoresCase) => declared.usernames = Comparison::Exact,
             Some(Lie::DeclaresIgnoreCaseAndIsExact) => declared.usernames = Comparison::IgnoreCase,
             Some(Lie::IdempotentOnlyInWord) => declared.idempotent = true,
