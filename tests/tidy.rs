@@ -155,6 +155,38 @@ fn nothing_is_left_unfinished_or_ignored() {
 }
 
 #[test]
+fn every_incident_has_the_tests_that_its_page_lists_and_they_name_it() {
+    let page = std::fs::read_to_string(root().join("docs/INCIDENTS.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .filter(|cells: &Vec<&str>| cells.len() == 4 && cells[0].parse::<u32>().is_ok())
+        .collect();
+    let numbers: Vec<String> = rows.iter().map(|row| row[0].to_owned()).collect();
+    assert_eq!(numbers, (1..=15).map(|number| number.to_string()).collect::<Vec<_>>());
+    for row in rows {
+        let name = format!("Incident {} of docs/INCIDENTS.md", row[0]);
+        let quoted: Vec<&str> = row[3].split('`').skip(1).step_by(2).collect();
+        let mut tests = quoted.iter().filter(|text| text.contains('/')).peekable();
+        assert!(tests.peek().is_some(), "incident {} has no test", row[0]);
+        for path in tests {
+            let story = root().join(path).join("observed.yaml");
+            if story.exists() {
+                assert!(std::fs::read_to_string(&story).unwrap().starts_with(&format!("# {name}")), "{path}");
+                continue;
+            }
+            let test = quoted.iter().skip_while(|text| *text != path).nth(1).copied().unwrap_or_default();
+            let text = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+            let above = text.split(&format!("fn {test}(")).next().filter(|above| above.len() < text.len());
+            let above = above.unwrap_or_else(|| panic!("there is no test {test} in {path}"));
+            let last = above.rfind(&format!("/// {name}"));
+            let last = last.unwrap_or_else(|| panic!("{test} in {path} does not name incident {}", row[0]));
+            assert!(!above[last..].contains("fn "), "{test} in {path} does not name incident {}", row[0]);
+        }
+    }
+}
+
+#[test]
 fn only_named_places_hold_a_writer() {
     // Invariant 2: whoever plans holds only the reader. The word for opening a writer stands where it is declared,
     // in the connectors, in conformance, and in the one step that applies.

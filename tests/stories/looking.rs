@@ -25,6 +25,7 @@ fn who_shows_everybody_who_holds_an_entitlement() {
     assert!(holders.iter().all(|holder| holder["seen"] == true && holder["wanted"] == true), "{holders:#?}");
 }
 
+/// Incident 2 of docs/INCIDENTS.md.
 #[test]
 fn a_plan_of_another_commit_shows_changes_and_changes_nothing() {
     let demo = Demo::once();
@@ -60,7 +61,7 @@ fn a_plan_of_another_commit_shows_changes_and_changes_nothing() {
 }
 
 #[test]
-fn every_optional_target_of_the_example_passes_the_check_once_it_is_turned_on_and_is_off_before() {
+fn every_optional_target_of_the_example_is_off_and_passes_the_check_once_it_is_on() {
     let demo = Demo::once();
     let repository = demo.repository();
     let mut turned_on = 0;
@@ -69,13 +70,12 @@ fn every_optional_target_of_the_example_passes_the_check_once_it_is_turned_on_an
             let file = file.unwrap().path();
             let name = file.to_str().unwrap();
             let on = name.strip_suffix(".example").filter(|name| name.ends_with(".yaml"));
-            std::fs::copy(name, on.unwrap_or_else(|| panic!("{name} is off by the end of its name"))).unwrap();
+            std::fs::copy(name, on.unwrap_or_else(|| panic!("{name} is off by the end of its name")))
+                .unwrap();
             turned_on += 1;
         }
     }
     assert!(turned_on > 0);
-    let before = demo.json(&["status"])["targets"].as_array().unwrap().len();
-    assert_eq!(before, 4);
     demo.commit("optional targets");
     let output = demo.provost(&["check", repository.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

@@ -143,11 +143,16 @@ impl Stage for Scenery {
     async fn own_something(&self, account: &AccountRef) -> Result<Option<String>> {
         let thing = format!("thing-of-{}", account.anchor);
         let schema = ident(&thing);
-        self.run(&format!("CREATE SCHEMA {schema}; GRANT CREATE, USAGE ON SCHEMA {schema} TO PUBLIC"))
-            .await?;
+        self.run(&format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema}; GRANT CREATE, USAGE ON SCHEMA {schema} TO PUBLIC"
+        ))
+        .await?;
         self.give_password(account).await?;
         let Some(owner) = self.enter(account, PASSWORD).await? else { return Ok(None) };
-        owner.batch_execute(&format!("CREATE TABLE {schema}.thing ()")).await.when("setting the stage")?;
+        owner
+            .batch_execute(&format!("CREATE TABLE IF NOT EXISTS {schema}.thing ()"))
+            .await
+            .when("setting the stage")?;
         Ok(Some(thing))
     }
 

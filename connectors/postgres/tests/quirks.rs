@@ -191,3 +191,62 @@ async fn values_that_nobody_could_read_back_are_refused() {
         assert_eq!(apply(&settings, update).await.unwrap_err().kind, ErrorKind::InvalidValue, "{name}");
     }
 }
+
+/// Incident 14 of docs/INCIDENTS.md: a removal that stops half-way must not leave somebody who gets in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_stops_half_way_leaves_nobody_who_can_log_in() {
+    let system = System::start().await;
+    let settings = system.settings("admin", "adminpw");
+    let ada = create(&settings, "ada").await;
+    system.run("CREATE DATABASE closed").await;
+    system
+        .database("closed")
+        .await
+        .batch_execute("CREATE TABLE t (); GRANT SELECT ON t TO ada")
+        .await
+        .unwrap();
+    system.run("ALTER DATABASE closed ALLOW_CONNECTIONS false").await;
+    let delete = Operation::Delete { account: ada };
+    let error = apply(&settings, delete.clone()).await.unwrap_err();
+    assert!(error.may_have_landed, "{error}");
+    assert_eq!(find(&settings, "ada").await.unwrap().state, State::Disabled);
+
+    // Tried again once the reason is gone, it goes on from there.
+    system.run("ALTER DATABASE closed ALLOW_CONNECTIONS true").await;
+    assert!(apply(&settings, delete).await.unwrap().changed);
+    assert_eq!(find(&settings, "ada").await, None);
+}
+
+/// Incident 12 of docs/INCIDENTS.md: calls are the limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_everything_is_eight_statements_whatever_there_is() {
+    let system = System::start().await;
+    let settings = system.settings("admin", "adminpw");
+    let reader = Postgres::new().reader(&settings).unwrap();
+    let statements = || {
+        let executed = |line: &&str| line.contains("LOG:  statement:") || line.contains("LOG:  execute ");
+        system.log().lines().filter(executed).count()
+    };
+    let make = async |users: u32, groups: u32| {
+        let sql = format!(
+            "DO $$ BEGIN
+               FOR g IN 1..{groups} LOOP EXECUTE format('CREATE ROLE g%s NOLOGIN', g); END LOOP;
+               FOR u IN 1..{users} LOOP
+                 EXECUTE format('CREATE ROLE u%s LOGIN IN ROLE g%s', u, u % {groups} + 1);
+               END LOOP;
+             END $$"
+        );
+        system.run(&sql).await;
+    };
+    make(10_000, 200).await;
+    for _ in 0..2 {
+        let mut sink = Collected::default();
+        reader.observe(None, &mut sink).await.unwrap();
+        let before = statements();
+        let mut sink = Collected::default();
+        reader.observe(None, &mut sink).await.unwrap();
+        let accounts = sink.items.iter().filter(|item| matches!(item, Item::Account(_))).count();
+        assert!(accounts >= 10_000, "{accounts} accounts");
+        assert_eq!(statements() - before, 8);
+    }
+}

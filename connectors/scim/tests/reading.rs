@@ -37,6 +37,29 @@ async fn cursors_are_followed_where_they_are_given() {
     reads_everything(Quirks { cursor_lies: true, most: Some(3), ..Quirks::default() }).await;
 }
 
+/// Incident 12 of docs/INCIDENTS.md: calls are the limit. A look at everything costs pages, not accounts and groups.
+#[tokio::test]
+async fn ten_thousand_accounts_and_two_hundred_groups_are_pages_and_not_objects() {
+    for (cursor, users_calls, groups_calls) in [(true, 11, 2), (false, 11, 2)] {
+        let stand = Stand::new(Quirks { cursor, most: Some(1_000), ..Quirks::default() }).await;
+        let users: Vec<String> = (0..10_000).map(|index| stand.fake.user(&format!("user{index}"))).collect();
+        for (index, fifty) in users.chunks(50).enumerate() {
+            let members: Vec<&str> = fifty.iter().map(String::as_str).collect();
+            stand.fake.group(&format!("group{index}"), &members);
+        }
+        // What is found out about a server is asked once an hour.
+        stand.read().await;
+        let calls = || ["GET /Users", "GET /Groups", ""].map(|what| stand.fake.calls(what));
+        let before = calls();
+        let seen = stand.read().await;
+        assert_eq!(seen.completeness, Completeness::Complete);
+        assert_eq!((seen.users.len(), seen.members.len()), (10_000, 200));
+        let after = calls();
+        let made: Vec<usize> = before.iter().zip(after).map(|(before, after)| after - before).collect();
+        assert_eq!(made, [users_calls, groups_calls, users_calls + groups_calls], "by cursor: {cursor}");
+    }
+}
+
 #[tokio::test]
 async fn a_list_that_always_changes_is_whole_by_cursor_and_partial_by_index() {
     for cursor in [true, false] {
@@ -121,6 +144,7 @@ async fn an_empty_server_is_complete() {
     assert!(seen.users.is_empty());
 }
 
+/// Incident 4 of docs/INCIDENTS.md.
 #[tokio::test]
 async fn an_empty_list_is_not_believed_while_members_are_there() {
     let stand = Stand::new(Quirks::default()).await;

@@ -76,6 +76,7 @@ async fn a_way_that_empties_the_group_is_taken_once_and_made_good() {
     assert_eq!(stand.fake.members(&group), users[1..]);
 }
 
+/// Incident 15 of docs/INCIDENTS.md.
 #[tokio::test]
 async fn a_server_that_does_nothing_at_all_is_found_out() {
     let stand = Stand::new(Quirks { lies: usize::MAX, ..Quirks::default() }).await;

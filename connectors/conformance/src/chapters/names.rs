@@ -2,6 +2,7 @@
 
 use provost_sdk::{Account, Comparison, ErrorKind, Operation, Value, Verb, Wanted};
 
+use crate::attempt::patiently;
 use crate::scenery::staged;
 use crate::seen::steady;
 use crate::story::{Outcome, Story};
@@ -195,7 +196,8 @@ async fn entitlement_case(story: &Story<'_>) -> Outcome {
         let first = story.make_entitlement(&**stage, &kind.name, &name).await?;
         let variant = name.to_uppercase();
         // A refusal says that the name is taken, or that there is no such name here: in both cases there are not two.
-        let second = stage.make_entitlement(&kind.name, &variant).await.ok();
+        let make = || stage.make_entitlement(&kind.name, &variant);
+        let second = patiently(story.options.attempts, make).await.ok();
         let two = second.as_ref().is_some_and(|second| second.anchor != first.anchor);
         if let Some(second) = second.filter(|_| two) {
             staged(story, || stage.remove_entitlement(&second)).await?;

@@ -50,6 +50,7 @@ async fn a_lost_answer_is_looked_up_and_a_lost_request_sent_again() {
     assert!(report.passed(), "{failed:#?}");
 }
 
+/// Incident 15 of docs/INCIDENTS.md.
 #[tokio::test]
 async fn a_success_that_did_nothing_is_never_taken_for_one() {
     let (report, writes) = told(7, &[WriteFault::Lie], &[]).await;

@@ -147,6 +147,7 @@ const TABLE: &[(Lie, &[&str])] = &[
     (BlindIsEmpty, &["blind"]),
 ];
 
+/// Incident 5 of docs/INCIDENTS.md.
 #[tokio::test]
 async fn every_lie_is_found_by_the_chapter_that_tells_of_it() {
     let mut missed = Vec::new();

@@ -171,6 +171,7 @@ fn a_target_whose_patience_is_over_already_is_not_asked_again_at_once() {
     assert!(!reads(&commands));
 }
 
+/// Incident 13 of docs/INCIDENTS.md.
 #[test]
 fn a_rate_limit_leaves_calls_for_revocations_behind_what_adds() {
     let mut world = world(true);
