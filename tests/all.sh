@@ -14,6 +14,7 @@ if [ "$(id -u)" = 0 ]; then apt-get -qq update >/dev/null 2>&1 || echo "the pack
 tests/systems/openldap.sh install
 command -v strace >/dev/null || apt-get -qq install -y --no-install-recommends strace >/dev/null
 tests/systems/postgres.sh install
+tests/systems/postgres18.sh install
 tests/systems/samba-ad.sh install
 tests/systems/scim2-server.sh install
 tests/systems/scimmy.sh install

@@ -39,9 +39,7 @@ async fn the_suite_passes_as_a_superuser() {
     passes(&system.settings("admin", "adminpw"), Some(reader), 1_500, 2_000).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_suite_passes_with_the_least_privileges() {
-    let system = System::start().await;
+async fn passes_with_the_least_privileges(system: &System) {
     system
         .run(
             "CREATE ROLE provost LOGIN CREATEROLE CREATEDB PASSWORD 'provostpw';
@@ -50,6 +48,16 @@ async fn the_suite_passes_with_the_least_privileges() {
         )
         .await;
     passes(&system.settings("provost", "provostpw"), None, 0, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_with_the_least_privileges() {
+    passes_with_the_least_privileges(&System::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_with_the_least_privileges_on_a_server_with_membership_options() {
+    passes_with_the_least_privileges(&System::newer().await).await;
 }
 
 /// There are no pages to make small: everything is read in a handful of queries.

@@ -250,3 +250,40 @@ async fn a_look_at_everything_is_eight_statements_whatever_there_is() {
         assert_eq!(statements() - before, 8);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_memberships_are_told_apart_and_every_grantor_is_taken_back() {
+    let system = System::newer().await;
+    let settings = system.settings("admin", "adminpw");
+    let account = create(&settings, "ada").await;
+    system
+        .run(
+            "CREATE ROLE team NOLOGIN; CREATE ROLE bea LOGIN; GRANT team TO bea WITH ADMIN OPTION;
+             GRANT team TO ada WITH INHERIT FALSE, SET FALSE",
+        )
+        .await;
+    let member = group(&settings, "team").await;
+    let admin = EntitlementRef { kind: "group-admin".into(), ..member.clone() };
+    let held = async || find(&settings, "ada").await.unwrap().entitlements.unwrap();
+    assert!(held().await.is_empty(), "a membership that neither inherits nor sets gives nothing");
+    let grant = |entitlement: &EntitlementRef| Operation::Grant {
+        account: account.clone(),
+        entitlement: entitlement.clone(),
+    };
+    assert!(apply(&settings, grant(&member)).await.unwrap().changed);
+    assert_eq!(held().await, [member.key()].into());
+    assert!(apply(&settings, grant(&admin)).await.unwrap().changed);
+    assert_eq!(held().await, [member.key(), admin.key()].into());
+
+    // Somebody else granted it as well: a second row of the same membership.
+    system.run("SET ROLE bea; GRANT team TO ada; RESET ROLE").await;
+    let revoke = |entitlement: &EntitlementRef| Operation::Revoke {
+        account: account.clone(),
+        entitlement: entitlement.clone(),
+    };
+    assert!(apply(&settings, revoke(&admin)).await.unwrap().changed);
+    assert_eq!(held().await, [member.key()].into());
+    assert!(apply(&settings, revoke(&member)).await.unwrap().changed);
+    let sql = "SELECT count(*) FROM pg_auth_members WHERE member = 'ada'::regrole";
+    assert_eq!(system.by_hand.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 0);
+}

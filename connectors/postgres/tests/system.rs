@@ -13,9 +13,18 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Starts a server.
+    /// Starts a server of version 15.
     pub(crate) async fn start() -> System {
-        let running = tokio::task::spawn_blocking(|| Running::start("postgres")).await.unwrap().unwrap();
+        System::named("postgres").await
+    }
+
+    /// Starts a server of version 18, where memberships have options and a row for each who granted one.
+    pub(crate) async fn newer() -> System {
+        System::named("postgres18").await
+    }
+
+    async fn named(name: &'static str) -> System {
+        let running = tokio::task::spawn_blocking(move || Running::start(name)).await.unwrap().unwrap();
         let by_hand = connect(&running, "postgres").await;
         System { running, by_hand }
     }
