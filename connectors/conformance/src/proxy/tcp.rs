@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::faults::{Choice, Fault, Script};
-use super::{cut, lock};
+use super::lock;
 
 /// At most so many requests are left alone after a cut: more than an operation of any known connector takes, its
 /// connecting included. What had a long life before would be spared for as long otherwise.
@@ -100,24 +100,19 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
         while connections.try_join_next().is_some() {}
         let state = state.clone();
         connections.spawn(async move {
-            let mut come = 0;
             // A failure is a cut connection: the fault itself, or an end that went away.
-            let ended = connection(&state, client, &mut come).await;
-            if ended.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted) {
-                lock(&state.spared).push_back((2 * come).clamp(2, SPARED));
-            }
+            let _cut = connection(&state, client).await;
         });
     }
 }
 
-/// One connection from its opening to its end; `come` counts its requests.
-async fn connection(state: &State, client: TcpStream, come: &mut usize) -> io::Result<()> {
+/// One connection from its opening to its end.
+async fn connection(state: &State, client: TcpStream) -> io::Result<()> {
     let spared = lock(&state.spared).pop_front().unwrap_or(0);
     let fault = lock(&state.choice).of(spared > 0, |fault| matches!(fault, Fault::Refused));
     if let Some(fault @ Fault::Refused) = fault {
         client.set_zero_linger()?;
-        state.happened(&fault);
-        return Err(cut());
+        return Err(state.cut(&fault, 0));
     }
     let upstream = TcpStream::connect(&state.upstream).await?;
     client.set_nodelay(true)?;
@@ -125,12 +120,11 @@ async fn connection(state: &State, client: TcpStream, come: &mut usize) -> io::R
     let exchange = Mutex::new(Exchange::default());
     let ((from_client, to_client), (from_upstream, to_upstream)) =
         (client.into_split(), upstream.into_split());
-    let ended = tokio::try_join!(
+    tokio::try_join!(
         requests(state, &exchange, spared, from_client, to_upstream),
         answers(state, &exchange, from_upstream, to_client)
-    );
-    *come = lock(&exchange).requests;
-    ended.map(|_| ())
+    )?;
+    Ok(())
 }
 
 async fn requests(
@@ -148,10 +142,7 @@ async fn requests(
         }
         let fault = state.fault(&mut lock(exchange), spared);
         match fault {
-            Some(fault @ Fault::CutBefore) => {
-                state.happened(&fault);
-                return Err(cut());
-            }
+            Some(fault @ Fault::CutBefore) => return Err(state.cut(&fault, lock(exchange).requests)),
             Some(fault @ Fault::Slow(time)) => {
                 state.happened(&fault);
                 tokio::time::sleep(time).await;
@@ -181,10 +172,7 @@ async fn answers(
         };
         match fault {
             // Its first words say that it has heard the request and done it.
-            Some(fault @ Fault::CutAfter) => {
-                state.happened(&fault);
-                return Err(cut());
-            }
+            Some(fault @ Fault::CutAfter) => return Err(state.cut(&fault, lock(exchange).requests)),
             Some(fault @ Fault::SlowAnswer(time)) => {
                 state.happened(&fault);
                 tokio::time::sleep(time).await;
@@ -214,5 +202,12 @@ impl State {
 
     fn happened(&self, fault: &Fault) {
         lock(&self.choice).happened(fault);
+    }
+
+    /// Notes a cut of a connection that has come so far. Before anybody can see it: the next one may come at once.
+    fn cut(&self, fault: &Fault, requests: usize) -> io::Error {
+        self.happened(fault);
+        lock(&self.spared).push_back((2 * requests).clamp(2, SPARED));
+        super::cut()
     }
 }
