@@ -32,6 +32,13 @@ pub fn gate(
             None => Decision::Proceed,
             Some(tier) => Decision::Wait { reason: WaitsFor::Evidence { tier } },
         })
+        .zip(&plan.operations)
+        .map(|(decision, planned)| match evidence.frozen() {
+            Some(why) if decision == Decision::Proceed && is_more_privilege(planned) => {
+                Decision::Wait { reason: WaitsFor::Review { why } }
+            }
+            _ => decision,
+        })
         .collect();
     let lifted = |place: usize, guard: &Guard| {
         let Planned { target, digest, .. } = &plan.operations[place];
@@ -92,6 +99,11 @@ fn missing(planned: &Planned, world: &World<'_>, evidence: &Evidence) -> Option<
         && required.things.iter().all(|thing| evidence.agreed(thing, tier))
         && required.enabled.is_none_or(|thing| !by_hand || evidence.agreed(&thing, tier));
     (!covered).then_some(tier)
+}
+
+/// Whether it adds what is privileged.
+fn is_more_privilege(planned: &Planned) -> bool {
+    planned.adds() && planned.tier == Risk::Privileged
 }
 
 /// Whether it enables an account that somebody disabled by hand.
@@ -212,6 +224,11 @@ pub enum WaitsFor {
         /// Of which tier.
         tier: Risk,
     },
+    /// The review of an emergency, which is overdue.
+    Review {
+        /// Which, in words.
+        why: Sym,
+    },
     /// Another operation of the plan, which does not proceed.
     Operation {
         /// Its place.
@@ -265,6 +282,7 @@ impl std::fmt::Display for WaitsFor {
                 f.write_str("signed agreement of two approvers (tier privileged)")
             }
             WaitsFor::Evidence { tier: Risk::Low } => f.write_str("the tracked branch"),
+            WaitsFor::Review { why } => why.fmt(f),
             WaitsFor::Operation { .. } => f.write_str("an operation before it, which does not proceed"),
         }
     }

@@ -12,13 +12,13 @@ use crate::Sym;
 use crate::access::{Access, Changed, Zones, risk_by};
 use crate::digest::digest;
 use crate::document::{Freeze, Separation, Status};
-use crate::evidence::{Evidence, Power, RuleStep};
+use crate::evidence::{Evidence, Power, RuleStep, Thing};
 use crate::facts::Facts;
 use crate::gate::{self, Decision};
 use crate::guard::{History, Limits};
 use crate::observed::{Collector, Merged, Observed, Resolved as Named};
 use crate::plan::{self, Desired as _, Plan, Resolved, TargetView};
-use crate::set::{Key, Set};
+use crate::set::{Key, Set, Spec};
 use crate::snapshot::{Catalog, Change, Context, Dirty, RuleVersion, Snapshot};
 use crate::step::Scope;
 
@@ -170,6 +170,10 @@ impl Organisation {
     pub fn agree(&mut self, evidence: Evidence, now: Timestamp) -> Amended {
         let before = std::mem::replace(&mut self.evidence, evidence);
         let mut amended = self.amend(Vec::new(), false, now);
+        let agreed: BTreeSet<Thing> = self.evidence.things().copied().collect();
+        for thing in agreed {
+            amended.changed.extend(self.carry_out(thing, now));
+        }
         let identities = before.differing(&self.evidence).into_iter().collect();
         let dirty = Dirty { identities, ..Dirty::default() };
         let changed =
@@ -178,6 +182,34 @@ impl Organisation {
         amended.changed.sort_unstable();
         amended.changed.dedup();
         amended
+    }
+
+    /// What is done about an agreement that no operation carries out: a name that means something else from now on, an
+    /// account that is linked.
+    fn carry_out(&mut self, thing: Thing, now: Timestamp) -> Changed {
+        match thing {
+            Thing::Name { target, kind, name, anchor } => {
+                let Some(known) = self.targets.get_mut(&target) else { return Changed::new() };
+                let spec = Spec { kind, name, role: None };
+                if !matches!(known.observed.names().resolve(spec), Named::Changed { now, .. } if now == anchor)
+                {
+                    return Changed::new();
+                }
+                known.observed.agree_name(kind, name);
+                let who = self.access.who(target, None).into_iter();
+                self.learn(target, now).into_iter().chain(who.map(|identity| (identity, target))).collect()
+            }
+            Thing::Link { identity, target, profile, anchor } => {
+                let Some(known) = self.targets.get(&target) else { return Changed::new() };
+                let free = known.observed.owner(anchor).is_none()
+                    && known.observed.link(identity, profile).is_none_or(|link| link.gone);
+                let linked = known.adopted == Some(known.place)
+                    && free
+                    && self.adopt(target, identity, profile, anchor);
+                if linked { vec![(identity, target)] } else { Changed::new() }
+            }
+            _ => Changed::new(),
+        }
     }
 
     /// Takes in that time has passed.

@@ -1,5 +1,6 @@
 //! The core from outside: documents of the repository itself, golden files, and laws.
 
+mod agreement;
 mod documents;
 mod plans;
 mod repositories;

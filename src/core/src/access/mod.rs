@@ -131,7 +131,7 @@ impl Access {
         access.rules.learn(snapshot, facts, &everything);
         access.entries.reserve(snapshot.identities().len());
         for identity in snapshot.identities() {
-            access.learn_direct(snapshot, facts, identity);
+            access.learn_direct(snapshot, facts, evidence, identity);
             access.place(evidence, zones, identity);
         }
         access
@@ -256,7 +256,8 @@ impl Access {
     /// Resolves one identity and keeps the result.
     fn place(&mut self, evidence: &Evidence, zones: &Zones, identity: Identity<'_>) {
         let (id, list) = (identity.id(), self.list(identity));
-        let plain = if is_plain(identity, self.now) { self.plain(list) } else { None };
+        let is_plain = is_plain(identity, self.now) && evidence.taken(id).is_empty();
+        let plain = if is_plain { self.plain(list) } else { None };
         if let Some(outcome) = plain {
             self.clear(id);
             self.entries.insert(id, Entry { outcome, list });
@@ -272,7 +273,9 @@ impl Access {
             other => self.lifecycles.insert(id, other),
         };
         keep(&mut self.conflicts, id, resolved.conflicts);
-        let mut direct: Vec<Sym> = identity.grants().iter().map(|grant| grant.grant.target).collect();
+        let taken = evidence.taken(id).iter().map(|taken| taken.power.target);
+        let mut direct: Vec<Sym> =
+            identity.grants().iter().map(|grant| grant.grant.target).chain(taken).collect();
         direct.dedup();
         keep(&mut self.direct, id, direct);
     }
@@ -334,10 +337,17 @@ impl Access {
         }
     }
 
-    fn learn_direct(&mut self, snapshot: &Snapshot, facts: &Facts, identity: Identity<'_>) {
-        if !identity.grants().is_empty() {
+    fn learn_direct(
+        &mut self,
+        snapshot: &Snapshot,
+        facts: &Facts,
+        evidence: &Evidence,
+        identity: Identity<'_>,
+    ) {
+        let taken = evidence.taken(identity.id());
+        if !identity.grants().is_empty() || !taken.is_empty() {
             let powers = identity.grants().iter().map(|grant| Power::from(&grant.grant));
-            self.rules.learn_direct(snapshot, facts, powers);
+            self.rules.learn_direct(snapshot, facts, powers.chain(taken.iter().map(|taken| taken.power)));
         }
     }
 

@@ -187,6 +187,11 @@ pub enum Source {
         /// Its place under `grants`, from 0.
         index: u32,
     },
+    /// Taken in an emergency.
+    BreakGlass {
+        /// The policy that allows it.
+        policy: Sym,
+    },
 }
 
 /// Why an identity does not hold a role.

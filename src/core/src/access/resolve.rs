@@ -76,6 +76,7 @@ pub(super) fn resolve(
         birthright(births, rules, &mut claims);
         assigned(identity, zone, rules, &mut claims);
         direct(identity, zone, rules, &mut claims);
+        taken(identity, evidence, rules, &mut claims);
     }
     claims.sort_unstable_by_key(|claim| (claim.power.key(), claim.source));
     let active = matches!(lifecycle, Lifecycle::Active | Lifecycle::Suspended);
@@ -161,6 +162,16 @@ fn direct(identity: Identity<'_>, zone: &TimeZone, rules: &Rules, claims: &mut V
         let power = Power::from(&grant.grant);
         let window = terms::window(grant.from, Some(grant.until), zone).and(life);
         let (weight, source) = (rules.weight(power).unwrap_or(Weight::UNKNOWN), Source::Direct { index });
+        claims.push(Claim { power, weight, window, source, listed: None, dated: true });
+    }
+}
+
+/// What was taken in an emergency holds for its time, whatever the documents say of when.
+fn taken(identity: Identity<'_>, evidence: &Evidence, rules: &Rules, claims: &mut Vec<Claim>) {
+    for taken in evidence.taken(identity.id()) {
+        let (power, window) = (taken.power, Window { from: taken.from, until: taken.until });
+        let weight = rules.weight(power).unwrap_or(Weight::UNKNOWN);
+        let source = Source::BreakGlass { policy: taken.policy };
         claims.push(Claim { power, weight, window, source, listed: None, dated: true });
     }
 }

@@ -37,7 +37,7 @@ impl Access {
         for id in affected {
             let identity = snapshot.identity(id);
             if let Some(identity) = identity {
-                self.learn_direct(snapshot, facts, identity);
+                self.learn_direct(snapshot, facts, evidence, identity);
             }
             let all = dirty.identities.contains(&id);
             self.again(

@@ -157,6 +157,7 @@ fn cause(snapshot: &Snapshot, document: Identity<'_>, way: &Claim) -> Cause {
         Source::Direct { index } => {
             (None, document.grants().get(index as usize).map(|held| held.reason), own())
         }
+        Source::BreakGlass { policy } => (None, None, path(Kind::BreakGlass, policy)),
     };
     let chain = match (held, way.listed) {
         (Some(held), Some(listed)) => roles::chain(snapshot, held, listed),

@@ -11,6 +11,7 @@ impl fmt::Display for Cause {
             Source::Birthright { role } => write!(f, "role {role} by birthright")?,
             Source::Assignment { role, .. } => write!(f, "role {role} by assignment")?,
             Source::Direct { .. } => f.write_str("granted directly")?,
+            Source::BreakGlass { policy } => write!(f, "taken in an emergency by {policy}")?,
         }
         if let [_, included @ ..] = &chain[..]
             && !included.is_empty()

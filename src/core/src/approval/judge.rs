@@ -124,6 +124,7 @@ const OVERRIDE: SignedDuration = SignedDuration::from_hours(24);
 pub fn judge(council: &dyn Council, given: &Given<'_>) -> Judged {
     let judge = Judge { council, given };
     let mut uses = Uses { denied: judge.denied(), ..given.uses.clone() };
+    judge.close_overrides(&mut uses);
     let voices = judge.voices(&mut uses);
     uses.settled = judge.standing(&uses);
     let mut evidence = Evidence::default();
@@ -230,6 +231,18 @@ impl<'a> Judge<'a> {
         voices
     }
 
+    /// What an override was agreed to with is spent when its day is over.
+    fn close_overrides(&self, uses: &mut Uses) {
+        for settled in self.given.uses.settled.iter().filter(|settled| self.is_over(settled)) {
+            let digest = settled.request.digest();
+            uses.left.extend(settled.by.iter().map(|approval| ((*approval, digest), Vec::new())));
+        }
+    }
+
+    fn is_over(&self, settled: &Settled) -> bool {
+        matches!(settled.request, Request::Override(_)) && self.given.now >= ends(settled.since)
+    }
+
     /// What was settled before, cut to what is still asked for, less what was denied since.
     fn standing(&self, uses: &Uses) -> Vec<Settled> {
         let mut standing = Vec::new();
@@ -237,9 +250,7 @@ impl<'a> Judge<'a> {
             if settled.names.iter().any(|name| uses.denied.contains_key(name)) {
                 continue;
             }
-            if let Request::Override(_) = settled.request
-                && self.given.now >= ends(settled.since)
-            {
+            if self.is_over(settled) {
                 continue;
             }
             let time = time_of(&settled.request);

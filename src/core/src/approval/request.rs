@@ -237,7 +237,7 @@ impl Request {
         digest(self)
     }
 
-    /// TEMP
+    /// The request for something on the place where its target is now.
     pub fn of(thing: Thing, place: Sym) -> Request {
         match thing {
             Thing::Link { identity, target, profile, anchor } => {

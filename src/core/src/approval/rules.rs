@@ -10,7 +10,7 @@ use super::{
     NameRequest, Needs, OperationRequest, Part, Pool, Request, RuleRequest, Standing,
 };
 use crate::Sym;
-use crate::access::{Cause, Lifecycle, Window};
+use crate::access::{Cause, Lifecycle, Source, Window};
 use crate::document::{Approver, Document, Kind, Target, Tier, default_tier};
 use crate::evidence::Power;
 use crate::facts::comparison;
@@ -140,7 +140,9 @@ impl Council for Organisation {
                 );
                 let causes =
                     grants.iter().filter(|grant| active && same(grant.power)).flat_map(|of| &of.causes);
-                return windows(causes);
+                // What was taken in an emergency is asked for by nobody.
+                let asked = causes.filter(|cause| !matches!(cause.source, Source::BreakGlass { .. }));
+                return windows(asked);
             }
             Request::Link(of) => self.is_link_asked(of),
             Request::Enable(of) => self.is_disabled_by_hand(of),

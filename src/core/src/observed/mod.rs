@@ -154,6 +154,11 @@ impl Observed {
         &self.names
     }
 
+    /// People agreed that a name means what bears it now.
+    pub fn agree_name(&mut self, kind: Sym, name: Sym) {
+        self.names.agree(kind, name);
+    }
+
     /// The link of an identity in a profile.
     pub fn link(&self, identity: Sym, profile: Sym) -> Option<&Link> {
         self.links.get(&(identity, profile))

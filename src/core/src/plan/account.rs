@@ -11,6 +11,7 @@ use crate::Sym;
 use crate::access::{Lifecycle, Login, Wanted};
 use crate::diff::{self, Difference, diff};
 use crate::document::{Authority, DriftAction, LeaverDisable};
+use crate::evidence::Thing;
 use crate::guard::ACCOUNTS;
 use crate::observed::{Field, Link, Seen};
 use crate::set::{Key, Set, Spec};
@@ -167,6 +168,12 @@ impl Subject<'_, '_> {
                         }
                     }
                 }
+                Difference::Blocked { ours: false } if self.is_enable_agreed(place, entitled) => {
+                    let account = self.reference(place);
+                    let tier = self.power(place, entitled).max(Risk::Normal);
+                    let draft = self.draft(place, Operation::Enable { account }, tier);
+                    by_hand |= !self.site.put(draft, drafts);
+                }
                 Difference::Blocked { ours: false } => {
                     by_hand = true;
                     let why = Why::DisabledByHand;
@@ -206,6 +213,16 @@ impl Subject<'_, '_> {
         if let (Some(link), Some(_)) = (place.link, place.account) {
             self.credentials(place, link, drafts);
         }
+    }
+
+    /// Whether people agreed to enabling an account that somebody disabled by hand.
+    fn is_enable_agreed(&self, place: Place<'_>, entitled: &Entitled) -> bool {
+        let (target, identity, profile) = (self.site.target, self.identity, place.profile);
+        let tier = self.power(place, entitled).max(Risk::Normal);
+        place.link.is_some_and(|link| {
+            let thing = Thing::Enable { identity, target, profile, anchor: link.anchor };
+            self.site.world.desired.agreed(&thing, tier)
+        })
     }
 
     fn create(&self, place: Place<'_>, login: &Login, kind: Sym, lost: bool, drafts: &mut Drafts) -> bool {
@@ -408,14 +425,17 @@ impl Subject<'_, '_> {
         }
     }
 
-    /// The highest risk of what the account is seen to hold and of what its identity is to have there.
+    /// The highest risk of what the account is seen to hold and of what its identity is to have, or asks for, there.
     fn power(&self, place: Place<'_>, entitled: &Entitled) -> Risk {
         let held = place.account.map(|account| account.entitlements).unwrap_or_default();
         let risks = held
             .iter()
             .chain(entitled.keys.iter())
             .map(|key| self.site.risk(place.profile, Some(key), entitled.specs.get(&key).copied()));
-        risks.max().unwrap_or_default()
+        let (desired, here) = (self.site.world.desired, (self.site.target, place.profile));
+        let asked = desired.waiting_of(self.identity);
+        let asked = asked.iter().filter(|waiting| (waiting.power.target, waiting.power.profile) == here);
+        risks.chain(asked.map(|waiting| waiting.tier)).max().unwrap_or_default()
     }
 
     fn report_not_here(&self, place: Place<'_>, entitled: &Entitled, drafts: &mut Drafts) {

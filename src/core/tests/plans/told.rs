@@ -104,6 +104,7 @@ fn decision(decision: &Decision) -> String {
         Decision::Wait { reason: WaitsFor::Evidence { tier } } => {
             format!("wait for agreement of tier {}", risk(*tier))
         }
+        Decision::Wait { reason: WaitsFor::Review { why } } => format!("wait, for {why}"),
         Decision::Wait { reason: WaitsFor::Operation { place } } => format!("wait for {}", place + 1),
         Decision::Refuse { guard: Guard::Limit { figure } } => format!("refuse: {figure}"),
         Decision::Refuse { guard: Guard::LastAdmin { entitlement, holders } } => {
