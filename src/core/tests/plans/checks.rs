@@ -256,3 +256,28 @@ fn the_order_of_limits_is_by_part_and_the_rest_goes_on() {
         assert!(refused(no, no).is_empty());
     });
 }
+
+#[test]
+fn an_overdue_review_freezes_what_adds_privilege_and_nothing_else() {
+    use provost_core::evidence::{Agreement, MAIN, Power};
+    with_plan(|mut plan, world, _, _| {
+        let (create, revoke) = (place(&plan, Verb::Create), place(&plan, Verb::Revoke));
+        let mut evidence = Evidence::default();
+        let power = Power { target: "forge".into(), profile: MAIN.into(), entitlement: None };
+        let (from, until) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+        let identity = plan.operations[create].identity.expect("it is somebody's");
+        evidence.agree(identity, Agreement { power, anchor: None, tier: Risk::Privileged, from, until });
+        let mut decide = |tier, frozen: Option<Sym>| {
+            plan.operations[create].tier = tier;
+            plan.operations[revoke].tier = tier;
+            evidence.freeze(frozen);
+            let decisions = gate(&plan, &world, &evidence, &Limits::default(), &History::default());
+            (decisions[create].clone(), decisions[revoke].clone())
+        };
+        let why = Sym::new("a review is overdue");
+        let (go, frozen) = (Decision::Proceed, Decision::Wait { reason: WaitsFor::Review { why } });
+        assert_eq!(decide(Risk::Privileged, None), (go.clone(), go.clone()));
+        assert_eq!(decide(Risk::Privileged, Some(why)), (frozen, go.clone()));
+        assert_eq!(decide(Risk::Normal, Some(why)), (go.clone(), go));
+    });
+}

@@ -125,8 +125,9 @@ fn one(
                 let mut named = site.system.entitlements().filter(|one| one.anchor == key.anchor);
                 named.any(|one| one.name == "leads" || one.name == "admins")
             };
-            // Whoever was given power by hand is not renamed without agreement.
-            let waits = account.entitlements.iter().flatten().any(high);
+            // Whoever was given power by hand, or asks for it, is not renamed without agreement.
+            let asks = person.roles.iter().any(|held| held.role == "on-call" || held.role == "admin");
+            let waits = asks || account.entitlements.iter().flatten().any(high);
             let lacks = grants.iter().any(|grant| !held.contains(grant) && !by_hand(&grant));
             match () {
                 () if account.state != State::Enabled => Some("it cannot sign in".to_owned()),

@@ -224,3 +224,36 @@ fn an_exception_lets_both_be_until_its_last_day_is_over() {
     assert_eq!(access.next_boundary(), Some(at("2026-06-16T00:00:00Z")));
     assert_eq!(given.held("p-2", "2026-06-16T00:00:00Z").len(), 2);
 }
+
+#[test]
+fn what_is_taken_in_an_emergency_is_held_for_its_time_and_no_longer() {
+    let mut given = Given::of(&format!(
+        "{TARGETS}{OPS}kind: Person\nid: p-1\nname: {{given: Ada}}\nusername: aosei\nemployment: employee\n"
+    ));
+    let taken = crate::evidence::Taken {
+        power: team("forge", "admins"),
+        policy: "production-down".into(),
+        from: at("2026-06-01T00:00:00Z"),
+        until: at("2026-06-10T00:00:00Z"),
+    };
+    let before = given.access("2026-06-05T00:00:00Z");
+    given.evidence.take("p-1".into(), taken);
+    let changed = Evidence::default().differing(&given.evidence);
+    assert_eq!(changed, [Sym::new("p-1")].into());
+    let access = given.access("2026-06-05T00:00:00Z");
+    assert_eq!(
+        (held(&before, "p-1").len(), held(&access, "p-1")),
+        (0, vec!["forge".into(), "forge team:admins".into()])
+    );
+    assert_eq!(access.next_boundary(), Some(taken.until));
+    let why = access.why(&given.snapshot, &given.evidence, "p-1".into());
+    assert_eq!(why[0].causes[0].source, Source::BreakGlass { policy: taken.policy });
+    assert!(given.held("p-1", "2026-05-31T23:59:59Z").is_empty());
+    assert!(given.held("p-1", "2026-06-10T00:00:00Z").is_empty());
+
+    let mut updated = before;
+    let dirty = Dirty { identities: changed, ..Dirty::default() };
+    let now = at("2026-06-05T00:00:00Z");
+    updated.update(&given.snapshot, &dirty, &given.evidence, &given.facts, &zones(), now);
+    assert_eq!(held(&updated, "p-1"), held(&access, "p-1"), "incremental is the whole");
+}
