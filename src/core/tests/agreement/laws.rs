@@ -52,8 +52,7 @@ fn organisation(active: &[bool], approving: &[bool], author: usize, unknown: boo
     let of =
         |all: &[bool]| PEOPLE.iter().zip(all).filter(|(_, is)| **is).map(|(id, _)| Sym::new(id)).collect();
     (case.rules.active, case.rules.approvers) = (of(active), of(approving));
-    for number in 0..REQUESTS.len() {
-        let (_, _, from, until) = REQUESTS[number];
+    for (number, (_, _, from, until)) in REQUESTS.into_iter().enumerate() {
         case.rules.asked.insert(request(number), vec![Window { from: at(from), until: at(until) }]);
     }
     let people = PEOPLE.get(author).map(|id| Sym::new(id)).into_iter().collect();
@@ -117,7 +116,7 @@ fn naive(
     let more = usize::from(identity == "p-9" && unknown);
     if approving.len() >= 2 + more {
         Some(Risk::Privileged)
-    } else if owners.len() >= 1 + more {
+    } else if owners.len() > more {
         Some(Risk::Normal)
     } else {
         None
