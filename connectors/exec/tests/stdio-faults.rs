@@ -170,7 +170,6 @@ impl Answers {
     fn forward(&self, from_child: BufReader<impl Read>) {
         let mut lines = 0;
         for line in from_child.lines() {
-            lines += 1;
             let passed = line.and_then(|line| self.pass(&line, &mut lines));
             if passed.is_err() {
                 break;
@@ -180,6 +179,7 @@ impl Answers {
     }
 
     fn pass(&self, line: &str, lines: &mut u64) -> io::Result<()> {
+        *lines += 1;
         let mut message: Value = serde_json::from_str(line)?;
         if let Some(call) = message["params"]["call"].as_u64() {
             let met = lock(&self.faults).get(&call).copied();
