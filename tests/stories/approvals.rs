@@ -218,3 +218,51 @@ fn files_that_are_nothing_are_told_and_stop_nobody() {
     let text = String::from_utf8(demo.provost(&["status"]).stdout).unwrap();
     assert!(text.contains("Approvals that count for nothing"), "{text}");
 }
+
+#[test]
+fn in_an_emergency_one_person_acts_alone_everybody_sees_it_and_somebody_else_reviews_it() {
+    let demo = Demo::running();
+    let text = std::fs::read_to_string(demo.repository().join("policy/break-glass.yaml")).unwrap();
+    let kept = text.lines().find(|line| line.ends_with("break-glass-1")).unwrap().to_owned();
+    let key = std::fs::read_to_string(format!("{}.pub", demo.key("p-0012"))).unwrap();
+    let key = key.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    demo.edit("policy/break-glass.yaml", &kept, &format!("  - {key}"));
+    demo.commit_trusted("the key in the safe is another one");
+    let take = |key: &str| {
+        let key = demo.key(key);
+        demo.provost(&[
+            "break-glass",
+            "production-down",
+            "--person",
+            "p-0013",
+            "--hours",
+            "1",
+            "--reason",
+            "INC-4711 database down",
+            "--key",
+            &key,
+            "--yes",
+        ])
+    };
+    let refused = take("p-0003");
+    assert_eq!(refused.status.code(), Some(1), "a key for approvals is none for this");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("break-glass policy"));
+    assert_success(&take("p-0012"));
+    demo.wait("the power is there", SOON, || {
+        demo.groups("production", "taziz").contains(&"admins".to_owned()).then_some(())
+    });
+    let alarm = demo.json(&["status"])["held"]["alarms"][0].as_str().unwrap().to_owned();
+    assert!(alarm.contains("p-0013 took group:admins on production") && alarm.contains("to be reviewed"));
+    let log = demo.wait("it is on the record before the grant", SOON, || {
+        let log = demo.git(&["log", "--reverse", "--format=%s", "provost/audit"]);
+        let at = |word: &str| log.lines().position(|line| line.contains(word));
+        at("p-0013 took").zip(at("grant group:admins for p-0013"))
+    });
+    assert!(log.0 < log.1);
+    let digest = alarm.split([' ', ':']).nth(1).unwrap();
+    let review =
+        |key: &str| demo.provost(&["break-glass", "--review", digest, "--key", &demo.key(key), "--yes"]);
+    assert_success(&review("p-0003"));
+    demo.wait_said("alarms", "reviewed by p-0003");
+    assert_eq!(review("p-0007").status.code(), Some(1), "once");
+}
