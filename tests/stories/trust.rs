@@ -72,7 +72,8 @@ impl Second {
     /// A commit that does not come after the one that counts.
     fn rewrite(&self, branch: &str) -> String {
         self.demo.git(&["checkout", "--quiet", "--orphan", branch]);
-        self.demo.commit("another history");
+        // Its own words: two first commits of one second would be the same commit.
+        self.demo.commit(&format!("another history, {branch}"));
         self.demo.git(&["rev-parse", "HEAD"]).trim().to_owned()
     }
 }
