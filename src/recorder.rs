@@ -35,9 +35,11 @@ pub struct Publishing {
     pub remote: String,
 }
 
-/// A push may fail because nobody answers, or because somebody else wrote there.
-enum NotPublished {
+/// Why the log is not where it was to go.
+pub(crate) enum NotPublished {
+    /// Nobody answers, or the push is refused.
     Unreachable(String),
+    /// The branch there is not what was published: somebody else wrote it, or removed it.
     Tampered(String),
 }
 
@@ -325,7 +327,7 @@ impl Publisher {
                     while let Ok(newer) = inbox.try_recv() {
                         tip = newer;
                     }
-                    let result = push(&repository, &publishing, &mut expected, tip.commit);
+                    let result = push(&repository, &publishing.remote, &mut expected, tip.commit);
                     unpublished = result.is_err().then_some(tip);
                     state.send_modify(|state| match result {
                         Ok(()) => {
@@ -362,14 +364,14 @@ impl Publisher {
     }
 }
 
-fn push(
+/// Moves the branch at a remote to `tip`, and never back. `expected` is what was left there, where this process knows.
+pub(crate) fn push(
     repository: &std::path::Path,
-    publishing: &Publishing,
+    remote: &str,
     expected: &mut Option<Option<CommitId>>,
     tip: CommitId,
 ) -> Result<(), NotPublished> {
     let unreachable = |error: provost_audit::Error| NotPublished::Unreachable(error.to_string());
-    let remote = &publishing.remote;
     let mut from = match *expected {
         Some(known) => known,
         None => {

@@ -1,5 +1,7 @@
 //! Text from outside, made safe to show: names of people and of targets are hostile until shown otherwise.
 
+use provost_sdk::is_hostile;
+
 /// The text on one line, with control characters, line breaks and bidirectional controls made visible.
 pub fn safe(text: &str) -> String {
     escape(text, |_| false)
@@ -23,14 +25,6 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
         }
     }
     safe
-}
-
-/// Controls (C0, C1, DEL), separators of lines, and what changes the direction or the joining of what is around it.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -12,24 +12,6 @@ use crate::settings::Settings;
 /// A target's clock may differ by so much before times in its answers mislead.
 const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
-/// All that the contract knows, in the order in which people think of it.
-const VERBS: [Verb; 14] = [
-    Verb::Create,
-    Verb::Update,
-    Verb::Rename,
-    Verb::Enable,
-    Verb::Disable,
-    Verb::Delete,
-    Verb::Grant,
-    Verb::Revoke,
-    Verb::Replace,
-    Verb::EndSessions,
-    Verb::Transfer,
-    Verb::IssueCredential,
-    Verb::RotateCredential,
-    Verb::RevokeCredential,
-];
-
 /// What was found. Its JSON is a stable interface of `provost connector test --output json`.
 #[derive(Debug, Serialize)]
 pub struct Trial {
@@ -182,6 +164,6 @@ fn counted(items: &[Item]) -> String {
 }
 
 fn cannot(capabilities: &Capabilities) -> Vec<&'static str> {
-    let missing = VERBS.into_iter().filter(|verb| !capabilities.verbs.contains(verb)).map(Verb::as_str);
+    let missing = Verb::ALL.into_iter().filter(|verb| !capabilities.verbs.contains(verb)).map(Verb::as_str);
     missing.chain((!capabilities.delta).then_some("delta reads")).collect()
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use provost_audit::{Kind, Publication, Record, Thoroughness, Tip};
+use provost_audit::{Kind, Record, Thoroughness, Tip};
 use serde_json::json;
 
 use super::Shared;
+use crate::recorder::{NotPublished, push};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(600);
@@ -16,9 +17,6 @@ const LOOK: Duration = Duration::from_secs(600);
 /// cut off while nothing happened.
 const ACTIVE: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(86_400);
-
-/// A push of a checkpoint may take this long; the next one takes what it left.
-const PUSH: Duration = Duration::from_secs(60);
 
 /// From this many packs on `git log -p` of a path is noticeably slower.
 const PACKS: usize = 50;
@@ -62,28 +60,11 @@ async fn checkpoint(shared: &Shared, last: &mut Option<(Tip, tokio::time::Instan
     let Some(remote) = shared.settings.audit.checkpoints.clone() else { return };
     if let Ok(tip) = recorder.flush().await {
         let repository = recorder.repository().to_owned();
-        let pushed = tokio::task::spawn_blocking(move || push(&repository, &remote, tip)).await;
-        if let Ok(Err(why)) = pushed {
+        let pushed =
+            tokio::task::spawn_blocking(move || push(&repository, &remote, &mut None, tip.commit)).await;
+        if let Ok(Err(NotPublished::Unreachable(why) | NotPublished::Tampered(why))) = pushed {
             tracing::error!(%why, "the checkpoint did not reach the second repository");
         }
-    }
-}
-
-/// The second copy moves from checkpoint to checkpoint, and never back.
-fn push(repository: &Path, remote: &str, tip: Tip) -> Result<(), String> {
-    let said = |error: provost_audit::Error| error.to_string();
-    let mut expected = match provost_audit::last_published(repository, remote).map_err(said)? {
-        Some(last) => Some(last),
-        None => provost_audit::published(repository, remote, PUSH).map_err(said)?,
-    };
-    loop {
-        expected =
-            match provost_audit::publish(repository, remote, expected, tip.commit, PUSH).map_err(said)? {
-                Publication::Published => return Ok(()),
-                // An answer that was lost: it is ours, and known after one more look.
-                Publication::Raced { found } if expected != Some(found) => Some(found),
-                other => return Err(format!("the branch there is not what was pushed before ({other:?})")),
-            }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a program writes, made fit for a log or an error: without secrets, on one line, of bounded length.
 
-use provost_sdk::{ExposeSecret, SecretString};
+use provost_sdk::{ExposeSecret, SecretString, is_hostile};
 
 /// Shorter parts of a secret are not looked for: they occur in text by accident, and give little away.
 const SHORTEST: usize = 4;
@@ -47,14 +47,6 @@ impl Secrets {
         }
         shown
     }
-}
-
-/// Controls, separators of lines, and what changes the direction or the joining of what is around it.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -20,9 +20,9 @@ mod stage;
 mod tls;
 mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-use provost_sdk::{Apply, Connector, ExposeSecret, Observe, Result, Setting, Settings, Stage};
+use provost_sdk::{Apply, Connector, Observe, Result, Setting, Settings, Shared, Stage};
 
 use crate::server::Server;
 
@@ -30,7 +30,7 @@ use crate::server::Server;
 #[derive(Debug, Default)]
 pub struct Ldap {
     /// The servers that somebody has open: reader and writer of a target share their connections.
-    open: Mutex<Vec<Weak<Server>>>,
+    open: Shared<Server>,
 }
 
 impl Ldap {
@@ -40,15 +40,7 @@ impl Ldap {
     }
 
     fn server(&self, settings: &Settings) -> Result<Arc<Server>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|server| server.strong_count() > 0);
-        let same = |server: &Arc<Server>| same(server.settings(), settings);
-        if let Some(server) = open.iter().filter_map(Weak::upgrade).find(same) {
-            return Ok(server);
-        }
-        let server = Arc::new(Server::new(settings)?);
-        open.push(Arc::downgrade(&server));
-        Ok(server)
+        self.open.get(settings, Server::settings, Server::new)
     }
 }
 
@@ -76,15 +68,4 @@ impl Connector for Ldap {
     fn stage(&self, settings: &Settings) -> Result<Option<Box<dyn Stage>>> {
         Ok(Some(Box::new(stage::Scenery(self.server(settings)?))))
     }
-}
-
-/// Whether two settings open the same server with the same rights.
-fn same(left: &Settings, right: &Settings) -> bool {
-    left.target == right.target
-        && left.config == right.config
-        && left.limits == right.limits
-        && left.secrets.len() == right.secrets.len()
-        && left.secrets.iter().all(|(name, secret)| {
-            right.secrets.get(name).is_some_and(|other| other.expose_secret() == secret.expose_secret())
-        })
 }

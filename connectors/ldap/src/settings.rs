@@ -12,84 +12,96 @@ use crate::flavour::{Flavour, Kind};
 /// A page holds what every known server gives at once (Active Directory's MaxPageSize).
 const PAGE_SIZE: u64 = 1_000;
 
-const fn place(name: &'static str, required: bool, about: &'static str) -> Setting {
-    Setting { name, kind: SettingKind::Text, required, place: true, about }
-}
-
-const fn option(name: &'static str, kind: SettingKind, required: bool, about: &'static str) -> Setting {
-    Setting { name, kind, required, place: false, about }
-}
-
 /// Everything that `config:` and `secrets:` may hold.
 pub(crate) static SETTINGS: [Setting; 18] = [
-    place("url", true, "`ldaps://host:port`, or `ldap://host:port`, which is secured by StartTLS."),
-    place("accounts", true, "The DN under which accounts are, at any depth."),
-    place("groups", true, "The DN under which groups are, at any depth."),
-    option("user", SettingKind::Text, true, "Whom provost binds as: a DN, or a user principal name."),
-    option("password", SettingKind::Secret, true, "The password of `user`."),
-    option(
+    Setting::place(
+        "url",
+        SettingKind::Text,
+        true,
+        "`ldaps://host:port`, or `ldap://host:port`, which is secured by StartTLS.",
+    ),
+    Setting::place("accounts", SettingKind::Text, true, "The DN under which accounts are, at any depth."),
+    Setting::place("groups", SettingKind::Text, true, "The DN under which groups are, at any depth."),
+    Setting::option(
+        "user",
+        SettingKind::Text,
+        true,
+        "Whom provost binds as: a DN, or a user principal name.",
+    ),
+    Setting::option("password", SettingKind::Secret, true, "The password of `user`."),
+    Setting::option(
         "flavour",
         SettingKind::Text,
         false,
         "`openldap`, `389` or `active-directory`; what the server says of itself where absent.",
     ),
-    option(
+    Setting::option(
         "tls",
         SettingKind::Text,
         false,
         "`verify-full` (the default), or `disable`, which is taken for this machine only.",
     ),
-    option(
+    Setting::option(
         "ca_file",
         SettingKind::Text,
         false,
         "A PEM file of the certificate authorities to trust instead of those of the machine.",
     ),
-    option("create_in", SettingKind::Text, false, "Where new accounts are made; `accounts` where absent."),
-    option(
+    Setting::option(
+        "create_in",
+        SettingKind::Text,
+        false,
+        "Where new accounts are made; `accounts` where absent.",
+    ),
+    Setting::option(
         "account_filter",
         SettingKind::Text,
         false,
         "An LDAP filter of accounts instead of the flavour's own.",
     ),
-    option("username", SettingKind::Text, false, "The attribute of the username; `uid` or `sAMAccountName`."),
-    option(
+    Setting::option(
+        "username",
+        SettingKind::Text,
+        false,
+        "The attribute of the username; `uid` or `sAMAccountName`.",
+    ),
+    Setting::option(
         "rdn",
         SettingKind::Text,
         false,
         "The attribute by which new accounts are named in their DN, with the username as value; `uid` or `cn`.",
     ),
-    option(
+    Setting::option(
         "object_classes",
         SettingKind::List,
         false,
         "The object classes of new accounts; `inetOrgPerson` or `user`.",
     ),
-    option(
+    Setting::option(
         "attributes",
         SettingKind::List,
         false,
         "The attributes of accounts instead of the flavour's own.",
     ),
-    option(
+    Setting::option(
         "kinds",
         SettingKind::List,
         false,
         "The kinds of group: some of `group`, `unique-group` and `posix-group`; all that the flavour has where absent.",
     ),
-    option(
+    Setting::option(
         "placeholder",
         SettingKind::Text,
         false,
         "The DN that a group keeps when its last member leaves and its class wants one; the empty DN where absent.",
     ),
-    option(
+    Setting::option(
         "upn_suffix",
         SettingKind::Text,
         false,
         "The domain of new user principal names; the directory's own.",
     ),
-    option("page_size", SettingKind::Number, false, "Entries asked for at once; 1000 where absent."),
+    Setting::option("page_size", SettingKind::Number, false, "Entries asked for at once; 1000 where absent."),
 ];
 
 /// How the connection is secured.

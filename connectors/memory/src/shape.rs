@@ -59,24 +59,6 @@ impl Default for Shape {
     }
 }
 
-/// All that the contract knows.
-const VERBS: [Verb; 14] = [
-    Verb::Create,
-    Verb::Update,
-    Verb::Rename,
-    Verb::Enable,
-    Verb::Disable,
-    Verb::Delete,
-    Verb::Grant,
-    Verb::Revoke,
-    Verb::Replace,
-    Verb::EndSessions,
-    Verb::Transfer,
-    Verb::IssueCredential,
-    Verb::RotateCredential,
-    Verb::RevokeCredential,
-];
-
 impl Shape {
     /// What a connector declares about such a system.
     pub fn capabilities(&self) -> Capabilities {
@@ -106,7 +88,7 @@ impl Shape {
                 EntitlementKind { roles: vec!["member".into(), "maintainer".into()], ..kind(PROJECT) },
                 EntitlementKind { exclusive: true, ..kind(LIST) },
             ],
-            verbs: VERBS.into_iter().filter(|verb| !self.without.contains(verb)).collect(),
+            verbs: Verb::ALL.into_iter().filter(|verb| !self.without.contains(verb)).collect(),
             usernames: self.usernames,
             delta: self.delta,
             conditional: false,

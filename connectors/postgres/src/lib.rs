@@ -16,9 +16,9 @@ mod stage;
 mod tls;
 mod values;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-use provost_sdk::{Apply, Connector, ExposeSecret, Observe, Result, Setting, SettingKind, Settings, Stage};
+use provost_sdk::{Apply, Connector, Observe, Result, Setting, SettingKind, Settings, Shared, Stage};
 
 use crate::server::Server;
 
@@ -26,7 +26,7 @@ use crate::server::Server;
 #[derive(Debug, Default)]
 pub struct Postgres {
     /// The servers that somebody has open: reader and writer of a target share their connections.
-    open: Mutex<Vec<Weak<Server>>>,
+    open: Shared<Server>,
 }
 
 impl Postgres {
@@ -36,50 +36,39 @@ impl Postgres {
     }
 
     fn server(&self, settings: &Settings) -> Result<Arc<Server>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|server| server.strong_count() > 0);
-        let same = |server: &Arc<Server>| same(server.settings(), settings);
-        if let Some(server) = open.iter().filter_map(Weak::upgrade).find(same) {
-            return Ok(server);
-        }
-        let server = Arc::new(Server::new(settings)?);
-        open.push(Arc::downgrade(&server));
-        Ok(server)
+        self.open.get(settings, Server::settings, Server::new)
     }
 }
 
-const fn place(name: &'static str, kind: SettingKind, required: bool, about: &'static str) -> Setting {
-    Setting { name, kind, required, place: true, about }
-}
-
-const fn option(name: &'static str, kind: SettingKind, required: bool, about: &'static str) -> Setting {
-    Setting { name, kind, required, place: false, about }
-}
-
 static SETTINGS: [Setting; 8] = [
-    place("host", SettingKind::Text, true, "The server's name or address, or the folder of its unix socket."),
-    place("port", SettingKind::Number, false, "Its port; 5432 where absent."),
-    place(
+    Setting::place(
+        "host",
+        SettingKind::Text,
+        true,
+        "The server's name or address, or the folder of its unix socket.",
+    ),
+    Setting::place("port", SettingKind::Number, false, "Its port; 5432 where absent."),
+    Setting::place(
         "database",
         SettingKind::Text,
         false,
         "The database to connect to, whose schemas are managed; `postgres` where absent.",
     ),
-    option("user", SettingKind::Text, true, "The role that provost connects as."),
-    option("password", SettingKind::Secret, false, "Its password, where the server asks for one."),
-    option(
+    Setting::option("user", SettingKind::Text, true, "The role that provost connects as."),
+    Setting::option("password", SettingKind::Secret, false, "Its password, where the server asks for one."),
+    Setting::option(
         "sslmode",
         SettingKind::Text,
         false,
         "`verify-full` (the default), or `disable`, which is taken for this machine only.",
     ),
-    option(
+    Setting::option(
         "ca_file",
         SettingKind::Text,
         false,
         "A PEM file of the certificate authorities to trust instead of those of the machine.",
     ),
-    option(
+    Setting::option(
         "manage",
         SettingKind::List,
         false,
@@ -111,15 +100,4 @@ impl Connector for Postgres {
     fn stage(&self, settings: &Settings) -> Result<Option<Box<dyn Stage>>> {
         Ok(Some(Box::new(stage::Scenery::new(self.server(settings)?))))
     }
-}
-
-/// Whether two settings open the same server with the same rights.
-fn same(left: &Settings, right: &Settings) -> bool {
-    left.target == right.target
-        && left.config == right.config
-        && left.limits == right.limits
-        && left.secrets.len() == right.secrets.len()
-        && left.secrets.iter().all(|(name, secret)| {
-            right.secrets.get(name).is_some_and(|other| other.expose_secret() == secret.expose_secret())
-        })
 }

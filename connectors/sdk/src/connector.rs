@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::{Apply, Error, ErrorKind, Observe, Result, Stage};
@@ -46,6 +46,28 @@ pub struct Setting {
     pub place: bool,
     /// A sentence for people.
     pub about: &'static str,
+}
+
+impl Setting {
+    /// A setting that says which system the target is.
+    pub const fn place(
+        name: &'static str,
+        kind: SettingKind,
+        required: bool,
+        about: &'static str,
+    ) -> Setting {
+        Setting { name, kind, required, place: true, about }
+    }
+
+    /// Any other setting.
+    pub const fn option(
+        name: &'static str,
+        kind: SettingKind,
+        required: bool,
+        about: &'static str,
+    ) -> Setting {
+        Setting { name, kind, required, place: false, about }
+    }
 }
 
 /// The name of a setting of the kind [`SettingKind::Secret`] that stands for any: for connectors whose secrets only the
@@ -159,6 +181,17 @@ impl Settings {
                 format!("The target {} has no secret `{name}`: name it under `secrets:`.", self.target),
             )
         })
+    }
+
+    /// Whether both open the same system with the same rights; commands are not looked at.
+    pub(crate) fn opens_the_same(&self, other: &Settings) -> bool {
+        self.target == other.target
+            && self.config == other.config
+            && self.limits == other.limits
+            && self.secrets.len() == other.secrets.len()
+            && self.secrets.iter().all(|(name, secret)| {
+                other.secrets.get(name).is_some_and(|other| other.expose_secret() == secret.expose_secret())
+            })
     }
 
     fn missing(&self, name: &str) -> Error {

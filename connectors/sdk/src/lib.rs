@@ -10,7 +10,9 @@ mod connector;
 mod error;
 mod observe;
 mod operation;
+mod shared;
 mod stage;
+mod text;
 
 pub use account::{Account, Anchor, Attributes, Entitlement, EntitlementKey, Nesting, State, Value};
 pub use apply::{Apply, IdempotencyKey, Receipt};
@@ -19,7 +21,9 @@ pub use connector::{ANY_SECRET, Connector, Limits, Program, Setting, SettingKind
 pub use error::{Error, ErrorKind, Persistence, Result};
 pub use observe::{Collected, Completeness, Cursor, Item, Observe, Permission, Probe, Read, Sink, Wanted};
 pub use operation::{AccountRef, Create, EntitlementRef, Operation, Verb};
+pub use shared::Shared;
 pub use stage::Stage;
+pub use text::is_hostile;
 
 mod apply;
 

@@ -184,6 +184,24 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Every name, in the order in which people think of them.
+    pub const ALL: [Verb; 14] = [
+        Verb::Create,
+        Verb::Update,
+        Verb::Rename,
+        Verb::Enable,
+        Verb::Disable,
+        Verb::Delete,
+        Verb::Grant,
+        Verb::Revoke,
+        Verb::Replace,
+        Verb::EndSessions,
+        Verb::Transfer,
+        Verb::IssueCredential,
+        Verb::RotateCredential,
+        Verb::RevokeCredential,
+    ];
+
     /// The word that documents, plans and audit records use.
     pub fn as_str(self) -> &'static str {
         match self {

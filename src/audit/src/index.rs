@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::batch::{Answer, Batch, commits};
-use crate::commit::parse_commit;
+use crate::batch::{Batch, commits};
 use crate::error::{Error, Result};
 use crate::id::{CommitId, ObjectId};
-use crate::message::{encode_label, parse_message};
+use crate::message::encode_label;
 use crate::publish::is_ancestor;
+use crate::reading::record;
 
 /// Changes with the tables; a file of another one is made again.
 const FORMAT: i64 = 1;
@@ -282,12 +282,7 @@ impl Index {
             let mut insert = transaction.prepare(&sql).map_err(&failed)?;
             while taken < PIECE {
                 let Some((id, answer)) = batch.next()? else { break };
-                let damaged = |reason: String| Error::Damaged(format!("record {id}: {reason}"));
-                let Answer::Object(_, object) = answer else {
-                    return Err(damaged("it is missing".to_owned()));
-                };
-                let commit = parse_commit(&object).map_err(damaged)?;
-                let m = parse_message(&commit.message).map_err(damaged)?;
+                let (commit, m) = record(id, answer)?;
                 insert
                     .execute(params![
                         m.seq as i64,

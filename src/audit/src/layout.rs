@@ -1,6 +1,9 @@
 //! Where things lie under STATE. Nobody else spells these names.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
 
 /// The ref of the audit log, in provost's own repository and where it is published.
 pub const REF: &str = "refs/heads/provost/audit";
@@ -21,6 +24,12 @@ impl Layout {
 
     pub(crate) fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// Makes the state folder. The log is about people: nobody else on the machine reads it.
+    pub(crate) fn make(&self) -> Result<()> {
+        let folder = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.state);
+        folder.map_err(Error::io("making", &self.state))
     }
 
     pub(crate) fn lock(&self) -> PathBuf {

@@ -1,6 +1,5 @@
 //! The log: one writer that records, flushes and answers what the tip holds.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -124,12 +123,7 @@ impl Log {
         options: Options,
     ) -> Result<Log> {
         let layout = Layout::new(state);
-        // The log is about people: nobody else on the machine reads it.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(state)
-            .map_err(Error::io("making", state))?;
+        layout.make()?;
         let lock = StateLock::take(&layout)?;
         repository::create(&layout.repository())?;
         let objects = Box::new(GitObjects::open(&layout.repository())?);

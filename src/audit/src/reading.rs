@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::batch::{Answer, Batch};
-use crate::commit::parse_commit;
+use crate::commit::{Commit, parse_commit};
 use crate::error::{Error, Result};
 use crate::id::CommitId;
 use crate::message::{Message, parse_message};
@@ -19,14 +19,16 @@ pub fn read_records<E: From<Error>>(
 ) -> std::result::Result<(), E> {
     let mut batch = Batch::start(repository, commits)?;
     while let Some((id, answer)) = batch.next()? {
-        visit(id, message(id, answer)?)?;
+        visit(id, record(id, answer)?.1)?;
     }
     Ok(())
 }
 
-fn message(id: CommitId, answer: Answer) -> Result<Message> {
+/// The record that git gave for a commit.
+pub(crate) fn record(id: CommitId, answer: Answer) -> Result<(Commit, Message)> {
     let damaged = |reason: String| Error::Damaged(format!("record {id}: {reason}"));
     let Answer::Object(_, object) = answer else { return Err(damaged("it is missing".to_owned())) };
     let commit = parse_commit(&object).map_err(damaged)?;
-    parse_message(&commit.message).map_err(damaged)
+    let message = parse_message(&commit.message).map_err(damaged)?;
+    Ok((commit, message))
 }

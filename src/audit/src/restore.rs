@@ -1,6 +1,5 @@
 //! Going on with a published log where the state folder was lost.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use crate::commit::parse_commit;
@@ -21,11 +20,7 @@ use crate::{reference, repository};
 /// [`Error::Exists`] if the folder has a log; [`Error::RefMoved`] if something else is published than `tip`.
 pub fn restore(state: &Path, remote: &str, tip: CommitId) -> Result<()> {
     let layout = Layout::new(state);
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state)
-        .map_err(Error::io("making", state))?;
+    layout.make()?;
     let _lock = StateLock::take(&layout)?;
     let path = layout.repository();
     repository::create(&path)?;

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::krl;
 use super::statement::NAMESPACE;
 use crate::Sym;
+use crate::document::KEY_TYPES;
 
 /// A public key, as OpenSSH writes it: type and base64, without a comment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -211,7 +212,7 @@ impl PublicKey {
         let (Some(kind), Some(data)) = (words.next(), words.next()) else {
             return Err("this is no public key: a type and base64 are expected".to_owned());
         };
-        if !TYPES.contains(&kind) {
+        if !KEY_TYPES.contains(&kind) {
             return Err(format!("`{}` is no type of key that may sign", kind.escape_debug()));
         }
         let blob = STANDARD.decode(data).map_err(|_| "the key is no base64".to_owned())?;
@@ -230,7 +231,7 @@ impl PublicKey {
         let kind = krl::Reader::new(blob)
             .string()
             .and_then(|kind| std::str::from_utf8(kind).ok())
-            .filter(|kind| TYPES.contains(kind))
+            .filter(|kind| KEY_TYPES.contains(kind))
             .ok_or_else(|| "the key is of no type that may sign".to_owned())?;
         Ok(PublicKey(Sym::new(&format!("{kind} {}", STANDARD.encode(blob)))))
     }
@@ -246,17 +247,6 @@ impl PublicKey {
         format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(self.blob())))
     }
 }
-
-/// Types of keys that sign. RSA is left out where it is short, which its blob says and the verifier checks.
-const TYPES: [&str; 7] = [
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-];
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -305,7 +295,7 @@ fn signer(line: &str) -> Result<Signer, String> {
     let (principals, rest) = word(line)?;
     let person = person(principals)?;
     let (next, tail) = word(rest)?;
-    let (options, key) = if TYPES.contains(&next) { ("", rest) } else { (next, tail) };
+    let (options, key) = if KEY_TYPES.contains(&next) { ("", rest) } else { (next, tail) };
     let mut signer = Signer {
         person,
         namespaces: None,

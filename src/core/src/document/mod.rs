@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::Sym;
 use crate::approval::{RevokedKeys, Signers};
 
-pub(crate) use check::is_id;
+pub(crate) use check::{KEY_TYPES, is_id};
 pub use few::Few;
 pub use identity::{
     AccountOverride, Assignment, DirectGrant, Employment, Name, OneOrMany, Person, Service,
