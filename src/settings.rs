@@ -354,11 +354,9 @@ impl Settings {
     }
 }
 
-/// A path below a folder, whole, because git is run in other folders; what is no path stays as it is. git itself takes
-/// `host:path` for another machine unless a slash comes before the colon.
+/// A path below a folder, whole, because git is run in other folders; what is no path stays as it is.
 fn place(folder: &Path, url: &str) -> String {
-    let before_slash = url.split('/').next().unwrap_or_default();
-    if url.contains("://") || before_slash.contains(':') || before_slash.contains('@') {
+    if crate::git::is_elsewhere(url) {
         return url.to_owned();
     }
     let joined = folder.join(url);

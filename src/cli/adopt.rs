@@ -1,13 +1,15 @@
 //! `provost adopt`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{CliError, Config, Output, apply, block_on, output};
 use crate::control::{self, ControlError};
+use crate::embedded;
 use crate::engine::{AdoptionShown, Engine};
-use crate::settings::Overrides;
+use crate::settings::{Overrides, Settings};
 
 /// Let provost write to a target: show what is there, and record it as the baseline
 ///
@@ -42,10 +44,10 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         Err(ControlError::NotRunning { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let offline = std::sync::Arc::new(settings.clone());
+    let offline = Arc::new(settings.clone());
     let found = match running.clone() {
         Some(found) => parse(found)?,
-        None => block_on(Engine::adoption_offline(offline.clone(), &args.target, None))??,
+        None => block_on(alone(offline.clone(), &args.target, None))??,
     };
     if args.output == Output::Text {
         print(&args.target, &found);
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     }
     let adopted = match running {
         Some(_) => parse(block_on(control::request(&settings.state, "POST", &path, &body))??)?,
-        None => block_on(Engine::adoption_offline(offline, &args.target, Some(!args.no_links)))??,
+        None => block_on(alone(offline, &args.target, Some(!args.no_links)))??,
     };
     if args.output == Output::Json {
         output::json(&adopted)?;
@@ -63,6 +65,16 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         anstream::println!("Adopted: {} accounts recorded, {} linked.", adopted.accounts, adopted.linked);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without a daemon: the embedded directories are served for as long as it takes.
+async fn alone(
+    settings: Arc<Settings>,
+    target: &str,
+    adopt: Option<bool>,
+) -> Result<AdoptionShown, CliError> {
+    embedded::serve_all(&settings, true).await?;
+    Ok(Engine::adoption_offline(settings, target, adopt).await?)
 }
 
 fn parse(value: Value) -> Result<AdoptionShown, CliError> {

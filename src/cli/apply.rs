@@ -3,8 +3,9 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
+use super::progress::Convergence;
 use super::{CliError, Config, block_on, plan, run, status};
-use crate::daemon::{self, Stay};
+use crate::daemon::{self, Stay, Tell};
 use crate::engine::OpenOptions;
 use crate::settings::Overrides;
 use crate::{embedded, telemetry};
@@ -38,10 +39,15 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         }
     }
     let stay = Stay::UntilSettled(run::ONCE_LIMIT);
+    let progress = Convergence::begin();
+    let shown = progress.clone();
+    let tell = Tell { changed: Box::new(move |report| shown.show(report)), ..Tell::default() };
     let report = block_on(async {
         embedded::serve_all(&settings, false).await?;
-        Ok::<_, CliError>(daemon::run(settings, OpenOptions::default(), stay, |_| ()).await?)
-    })??;
+        Ok::<_, CliError>(daemon::run(settings, OpenOptions::default(), stay, tell).await?)
+    });
+    progress.end();
+    let report = report??;
     let report = status::Shown::of(&report)?;
     status::print(&report);
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(1) })

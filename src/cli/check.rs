@@ -9,6 +9,7 @@ use provost_core::document::{Problem, Severity};
 use provost_core::snapshot::Change;
 
 use super::{CliError, Output, output};
+use crate::engine::used_before;
 use crate::text::{safe, safe_block};
 use crate::{check, git, snapshot};
 
@@ -47,7 +48,8 @@ pub(super) struct Documents {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let (changes, texts) = read(&args.documents)?;
     let documents = changes.len();
-    let problems = check::problems(changes, |path| texts.read(path));
+    let used = texts.repository().map_or(Ok(Default::default()), |repository| used_before(&repository))?;
+    let problems = check::problems(changes, &used, |path| texts.read(path));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     match args.output {
         Output::Json => output::json(&problems)?,
@@ -64,6 +66,15 @@ pub(super) enum Texts {
 }
 
 impl Texts {
+    /// The repository that they are in, if any.
+    fn repository(&self) -> Option<git2::Repository> {
+        let path = match self {
+            Texts::Folder(folder) => folder.clone(),
+            Texts::Commit { repository, .. } => repository.path().to_owned(),
+        };
+        git2::Repository::discover(path).ok()
+    }
+
     fn read(&self, path: &str) -> Option<Vec<u8>> {
         match self {
             Texts::Folder(folder) => std::fs::read(folder.join(path)).ok(),

@@ -1,6 +1,7 @@
 //! How a verb prints its result.
 
 use clap::ValueEnum;
+use owo_colors::OwoColorize;
 use serde::Serialize;
 
 use super::CliError;
@@ -35,4 +36,11 @@ pub fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> S
         table.add_row(row.iter().map(|cell| crate::text::safe(cell)));
     }
     table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Says on the side why something else is shown than might be expected, if so.
+pub fn notice(notice: Option<&str>) {
+    if let Some(notice) = notice {
+        anstream::eprintln!("{} {}", "warning:".yellow().bold(), crate::text::safe_block(notice));
+    }
 }

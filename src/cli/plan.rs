@@ -60,6 +60,9 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
 #[derive(Debug, Serialize)]
 pub(super) struct Found {
     commit: String,
+    /// Why it is not the tracked branch's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
     operations: Vec<Shown>,
     not_planned: Vec<NotPlanned>,
     unread: Vec<Unread>,
@@ -158,6 +161,7 @@ fn shown(view: &View, decided: Decided, unread: Vec<(String, String)>) -> Found 
     });
     Found {
         commit: view.commit.to_string(),
+        notice: view.notice.clone(),
         operations: operations.collect(),
         not_planned: not_planned.collect(),
         unread: unread.into_iter().map(|(target, why)| Unread { target, why }).collect(),
@@ -168,6 +172,7 @@ fn shown(view: &View, decided: Decided, unread: Vec<(String, String)>) -> Found 
 
 /// Prints a plan for people.
 pub(super) fn print_text(found: &Found) {
+    output::notice(found.notice.as_deref());
     for unread in &found.unread {
         anstream::println!(
             "{} {} cannot be read: {}",
@@ -263,6 +268,9 @@ fn not_planned_text(not_planned: &NotPlanned) -> String {
 fn print_markdown(found: &Found) {
     let cell = |text: &str| safe(text).replace('|', "\\|").replace('<', "&lt;").replace('`', "'");
     anstream::println!("### provost plan for `{}`\n", &found.commit[..found.commit.len().min(12)]);
+    if let Some(notice) = &found.notice {
+        anstream::println!("> {}\n", safe(notice));
+    }
     if found.operations.is_empty() {
         anstream::println!("Nothing would change.");
     } else {

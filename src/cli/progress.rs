@@ -1,9 +1,11 @@
 //! Progress on a terminal, for what takes longer than a second; nothing in a pipe.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::daemon::Report;
 
 /// Nobody needs to be told of what is over sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,6 +30,48 @@ pub(super) fn during<T>(what: &'static str, work: impl FnOnce() -> T) -> T {
         drop(done);
         result
     })
+}
+
+/// A wheel beside how far a daemon is that runs until nothing is left to do.
+#[derive(Clone)]
+pub(super) struct Convergence {
+    began: Instant,
+    wheel: ProgressBar,
+}
+
+impl Convergence {
+    pub(super) fn begin() -> Convergence {
+        let wheel = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Convergence { began: Instant::now(), wheel }
+    }
+
+    pub(super) fn show(&self, report: &Report) {
+        let due = self.began.elapsed() >= PATIENCE && std::io::stderr().is_terminal();
+        if !due || self.wheel.is_finished() {
+            return;
+        }
+        if self.wheel.is_hidden() {
+            self.wheel.set_draw_target(ProgressDrawTarget::stderr());
+            self.wheel.enable_steady_tick(Duration::from_millis(120));
+        }
+        self.wheel.set_message(how_far(&report.status));
+    }
+
+    /// Makes room for what is printed.
+    pub(super) fn end(&self) {
+        self.wheel.finish_and_clear();
+    }
+}
+
+fn how_far(status: &provost_core::step::Status) -> String {
+    let unread =
+        status.targets.iter().filter(|target| target.sync == provost_core::step::Sync::Unknown).count();
+    let done: u64 = status.targets.iter().map(|target| target.succeeded).sum();
+    let left: usize = status.targets.iter().map(|target| target.unfinished).sum();
+    match unread {
+        0 => format!("{done} operations done, {left} to do"),
+        _ => format!("{done} operations done, {left} to do; {unread} targets are read and compared"),
+    }
 }
 
 /// A bar for work whose size is known; hidden in a pipe.

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use owo_colors::OwoColorize;
 
+use super::progress::Convergence;
 use super::{CliError, block_on, run, status};
-use crate::daemon::{self, Report, Stay};
+use crate::daemon::{self, Report, Stay, Tell};
 use crate::demo::{self, Demo};
 use crate::engine::OpenOptions;
 use crate::settings::{Log, Overrides, Settings};
@@ -48,19 +49,27 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let stay = if args.once { Stay::UntilSettled(run::ONCE_LIMIT) } else { Stay::Forever };
     let stays = !args.once;
     let told = settings.clone();
+    let progress = Convergence::begin();
     let report = block_on(async move {
         embedded::serve_all(&settings, false).await?;
         demo::seed(&settings).await?;
         let options = OpenOptions { adopt_all: true, ..OpenOptions::default() };
-        let settled = move |report: &Report| tell(report, &demo, &told, stays);
-        Ok::<_, CliError>(daemon::run(settings, options, stay, settled).await?)
+        let (shown, cleared) = (progress.clone(), progress);
+        let tell = Tell {
+            changed: Box::new(move |report| shown.show(report)),
+            settled: Box::new(move |report| {
+                cleared.end();
+                summary(report, &demo, &told, stays);
+            }),
+        };
+        Ok::<_, CliError>(daemon::run(settings, options, stay, tell).await?)
     })??;
     let whole = status::Shown::of(&report)?.is_whole();
     Ok(if whole || stays { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// What happened, in a screenful.
-fn tell(report: &Report, demo: &Demo, settings: &Settings, stays: bool) {
+fn summary(report: &Report, demo: &Demo, settings: &Settings, stays: bool) {
     match status::Shown::of(report) {
         Ok(shown) => status::print(&shown),
         Err(error) => error.print(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{CliError, Config, block_on, status};
-use crate::daemon::{self, Stay};
+use crate::daemon::{self, Stay, Tell};
 use crate::engine::OpenOptions;
 use crate::settings::Overrides;
 use crate::{embedded, telemetry};
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let stay = if args.once { Stay::UntilSettled(ONCE_LIMIT) } else { Stay::Forever };
     let report = block_on(async {
         embedded::serve_all(&settings, false).await?;
-        Ok::<_, CliError>(daemon::run(settings, OpenOptions::default(), stay, |_| ()).await?)
+        Ok::<_, CliError>(daemon::run(settings, OpenOptions::default(), stay, Tell::default()).await?)
     })??;
     if !args.once {
         return Ok(ExitCode::SUCCESS);

@@ -54,6 +54,7 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         Some(at) => View::open_at(&settings, instant(at, true)?)?,
         None => View::open(&settings, None, Timestamp::now())?,
     };
+    output::notice(view.notice.as_deref());
     let target = why::known_target(&view.organisation, &args.target)?;
     let spec = args.entitlement.as_deref().map(|text| parse(&view, target, text)).transpose()?;
     let holders = holders(&view, target, spec);

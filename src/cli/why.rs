@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         Some(at) => View::open_at(&settings, instant(at, true)?)?,
         None => View::open(&settings, None, Timestamp::now())?,
     };
+    output::notice(view.notice.as_deref());
     let organisation = &view.organisation;
     let identity = find(organisation, &args.person)?;
     let about = match (&args.target, &args.role) {

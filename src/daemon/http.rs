@@ -15,7 +15,7 @@ use provost_core::step::{Event, Health, Sync};
 use provost_sdk::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{DaemonError, Report, Shared, target_named};
+use super::{DaemonError, Report, Shared};
 use crate::control;
 
 /// Listens on the settings' address, if any, and on the control socket; gives the socket's path.
@@ -91,7 +91,12 @@ fn control_router(shared: &Shared) -> Router {
 }
 
 async fn status(State(shared): State<Shared>) -> Json<Report> {
-    Json(shared.report.borrow().clone())
+    Json(newest(&shared).await)
+}
+
+async fn newest(shared: &Shared) -> Report {
+    let held = shared.engine.held().await;
+    Report { held, ..shared.report.borrow().clone() }
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
@@ -110,7 +115,7 @@ async fn ready(State(shared): State<Shared>) -> Response {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    let report = shared.report.borrow().clone();
+    let report = newest(&shared).await;
     let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     match exposition(&report) {
         Ok(text) => (kind, text).into_response(),
@@ -191,38 +196,51 @@ fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// It holds at once, and then it is recorded: nobody waits for a disk to stop something.
 async fn suspend(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
-    tell(&shared, body, Event::Suspend)
+    let target = match named(&shared, body.as_ref()) {
+        Ok(target) => target,
+        Err(refused) => return *refused,
+    };
+    drop(shared.events.send(Event::Suspend(target)));
+    let recorded = shared.engine.ask(move |engine| engine.suspend(target, jiff::Timestamp::now())).await;
+    answer(recorded.map(|result| result.map(|()| json!({ "target": target }))))
+}
+
+/// It is recorded, and then it holds: what goes on has to go on after a restart.
+async fn resume(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
+    let target = match named(&shared, body.as_ref()) {
+        Ok(target) => target,
+        Err(refused) => return *refused,
+    };
+    let recorded = shared.engine.ask(move |engine| engine.resume(target, jiff::Timestamp::now())).await;
+    if matches!(recorded, Some(Ok(()))) {
+        drop(shared.events.send(Event::Resume(target)));
+    }
+    answer(recorded.map(|result| result.map(|()| json!({ "target": target }))))
 }
 
 async fn refresh(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
-    tell(&shared, body, Event::Refresh)
-}
-
-async fn resume(State(shared): State<Shared>, body: Option<Json<Value>>) -> Response {
-    let target = named(body.as_ref());
-    shared.engine.run(move |engine| engine.resume(target));
-    tell(&shared, body, Event::Resume)
-}
-
-fn tell(shared: &Shared, body: Option<Json<Value>>, event: impl Fn(Option<Sym>) -> Event) -> Response {
-    let target = named(body.as_ref());
-    let known =
-        |target: Sym| shared.report.borrow().status.targets.iter().any(|status| status.target == target);
-    match target {
-        Some(target) if !known(target) => {
-            let why = format!("There is no target {target} in force.");
-            (StatusCode::NOT_FOUND, Json(json!({ "error": why }))).into_response()
-        }
-        _ => {
-            drop(shared.events.send(event(target)));
+    match named(&shared, body.as_ref()) {
+        Ok(target) => {
+            drop(shared.events.send(Event::Refresh(target)));
             Json(json!({ "target": target })).into_response()
         }
+        Err(refused) => *refused,
     }
 }
 
-fn named(body: Option<&Json<Value>>) -> Option<Sym> {
-    target_named(body.and_then(|body| body.get("target")?.as_str()))
+/// The target that is named, if any; or the answer that there is none of this name.
+fn named(shared: &Shared, body: Option<&Json<Value>>) -> Result<Option<Sym>, Box<Response>> {
+    let Some(name) = body.and_then(|body| body.get("target")?.as_str()) else { return Ok(None) };
+    let report = shared.report.borrow();
+    match report.status.targets.iter().find(|status| status.target == *name) {
+        Some(status) => Ok(Some(status.target)),
+        None => {
+            let why = format!("There is no target {name} in force.");
+            Err(Box::new((StatusCode::NOT_FOUND, Json(json!({ "error": why }))).into_response()))
+        }
+    }
 }
 
 async fn adoption(State(shared): State<Shared>, Path(target): Path<String>) -> Response {

@@ -14,14 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use provost_core::Sym;
 use provost_core::step::{Command, Daemon, Event, Pace, Status};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as channel_of_one;
 
 use crate::engine::{Engine, EngineError, EngineHandle, OpenOptions};
 use crate::recorder::{PublishState, RecordError};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Publish, Settings, SettingsError};
 
 pub use http::router;
 
@@ -96,13 +95,27 @@ pub struct Shared {
     pub abandoning: Arc<tokio::sync::RwLock<()>>,
 }
 
-/// Runs the daemon of these settings until it ends, and gives its last report. `settled` is called once, when there is
-/// nothing left to do for the first time.
+/// Whom a daemon tells how it goes.
+pub struct Tell {
+    /// Called with every change.
+    pub changed: Box<dyn FnMut(&Report) + Send>,
+    /// Called once, when there is nothing left to do for the first time, and what was done is published.
+    pub settled: Box<dyn FnOnce(&Report) + Send>,
+}
+
+impl Default for Tell {
+    /// Nobody.
+    fn default() -> Tell {
+        Tell { changed: Box::new(|_| ()), settled: Box::new(|_| ()) }
+    }
+}
+
+/// Runs the daemon of these settings until it ends, and gives its last report.
 pub async fn run(
     settings: Settings,
     options: OpenOptions,
     stay: Stay,
-    settled: impl FnOnce(&Report) + Send + 'static,
+    tell: Tell,
 ) -> Result<Report, DaemonError> {
     let settings = Arc::new(settings);
     let (events, inbox) = unbounded_channel();
@@ -114,7 +127,7 @@ pub async fn run(
     let counted = engine.counted();
     let seed = u64::from(std::process::id()) ^ u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs());
     let pace = Pace { poll: settings.repository.poll.0, ..Pace::default() };
-    let daemon = Daemon::new(pace, counted, seed);
+    let daemon = Daemon::new(pace, counted, engine.suspension().clone(), seed);
     let handle = engine.spawn();
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -138,8 +151,9 @@ pub async fn run(
     tokio::spawn(upkeep::keep(shared.clone()));
     tokio::spawn(copy::watch(shared.clone()));
     let control = http::listen(&shared).await?;
-    let settled: Settled = Box::new(settled);
-    let mut shell = Shell { daemon, shared, reports, inbox, stay, control, settled: Some(settled) };
+    let Tell { changed, settled } = tell;
+    let (settled, telling) = (Some(settled), None);
+    let mut shell = Shell { daemon, shared, reports, inbox, stay, control, changed, settled, telling };
     let result = tokio::select! {
         () = shell.run(world) => Ok(()),
         Ok(why) = deaths => Err(DaemonError::LogDied(why)),
@@ -172,7 +186,9 @@ struct Shell {
     inbox: UnboundedReceiver<Event>,
     stay: Stay,
     control: PathBuf,
+    changed: Box<dyn FnMut(&Report) + Send>,
     settled: Option<Settled>,
+    telling: Option<tokio::task::JoinHandle<()>>,
 }
 
 type Settled = Box<dyn FnOnce(&Report) + Send>;
@@ -228,16 +244,16 @@ impl Shell {
         while let Ok(event) = self.inbox.try_recv() {
             over |= self.handle(event);
         }
-        let (held, audit) = (self.shared.engine.held(), self.shared.engine.recorder().publishing());
+        let audit = self.shared.engine.recorder().publishing();
         let (status, settled) = (self.daemon.status(), self.daemon.is_settled());
         self.reports.send_modify(|report| {
             report.status = status;
             report.settled = settled;
-            report.held = held;
             report.audit = audit;
         });
+        (self.changed)(&self.reports.borrow());
         if settled && let Some(tell) = self.settled.take() {
-            tell(&self.reports.borrow());
+            self.telling = Some(tokio::spawn(tell_report(self.shared.clone(), tell)));
         }
         over
     }
@@ -256,23 +272,44 @@ impl Shell {
     async fn end(&mut self) {
         drop(std::fs::remove_file(&self.control));
         drop(self.shared.abandoning.write().await);
+        if let Some(telling) = self.telling.take() {
+            drop(telling.await);
+        }
+        let held = self.shared.engine.held().await;
+        upkeep::keep_state(&self.shared).await;
         // Without an engine there is nothing to publish.
         let _ended = self.shared.engine.ask(|engine| engine.finish_plans()).await;
         if let Err(error) = self.shared.engine.recorder().stop().await {
             tracing::error!(%error, "the audit log was not closed");
         }
         let audit = self.shared.engine.recorder().publishing();
-        self.reports.send_modify(|report| report.audit = audit);
+        self.reports.send_modify(|report| {
+            report.audit = audit;
+            report.held = held;
+        });
     }
+}
+
+/// How long a report waits for the audit log to be published: a push to a repository on this machine takes much less.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Tells what happened, once the records of it are published or that is known not to work.
+async fn tell_report(shared: Shared, tell: Settled) {
+    let recorder = shared.engine.recorder();
+    if shared.settings.audit.publish == Publish::Always
+        && let Ok(tip) = recorder.flush().await
+    {
+        // If it is not, the report says so.
+        recorder.is_published(tip.seq, PUBLISHED_WITHIN).await;
+    }
+    let audit = recorder.publishing();
+    let held = shared.engine.held().await;
+    let report = Report { audit, held, ..shared.report.borrow().clone() };
+    tell(&report);
 }
 
 fn until(at: Timestamp) -> Duration {
     let wait = at.duration_since(Timestamp::now());
     // Never earlier than the instant itself: timers are to the second, and a tick too early is a tick too many.
     Duration::try_from(wait).map_or(Duration::ZERO, |wait| wait + Duration::from_millis(1))
-}
-
-/// The name of a target, or all of them, as the control API takes it.
-pub(crate) fn target_named(name: Option<&str>) -> Option<Sym> {
-    name.map(Sym::new)
 }

@@ -24,11 +24,29 @@ const PACKS: usize = 50;
 /// Everything is packed anew this often.
 const REPACK: Duration = Duration::from_secs(30 * 86_400);
 
+/// What only speeds up the next start, or helps when the repository cannot be read: the windows of the guards, and a
+/// copy of the tracked branch.
+pub(super) async fn keep_state(shared: &Shared) {
+    let counted = shared.engine.ask(|engine| {
+        engine.keep_windows(Timestamp::now());
+        engine.counted()
+    });
+    if counted.await.flatten().is_none() {
+        return;
+    }
+    let source = shared.engine.source().clone();
+    let kept = tokio::task::spawn_blocking(move || source.keep()).await;
+    if let Ok(Err(error)) = kept {
+        tracing::warn!(%error, "no copy was kept of the desired repository");
+    }
+}
+
 /// Looks for as long as the daemon lives.
 pub(super) async fn keep(shared: Shared) {
     let mut last: Option<(Tip, tokio::time::Instant)> = None;
     loop {
         tokio::time::sleep(LOOK).await;
+        keep_state(&shared).await;
         checkpoint(&shared, &mut last).await;
         let repository = shared.engine.recorder().repository().to_owned();
         let marker = shared.settings.state.join("repacked");

@@ -9,8 +9,8 @@ use provost_core::plan::Planned;
 use provost_sdk::{Operation, Receipt, State, Value};
 use serde_json::json;
 
-use super::Engine;
 use super::memory::account_file;
+use super::{Engine, windows};
 
 /// What a connector's own timeout may add to the end of a call that began at the last allowed instant.
 const SLACK: SignedDuration = SignedDuration::from_secs(5);
@@ -98,6 +98,10 @@ impl Engine {
         record.intent = Some(intent.seq);
         record.priority = true;
         record.body = json!({ "applied": applied, "call": intent.call });
+        if applied == Some(true) {
+            let parts = windows::counts_of(&intent.call);
+            self.organisation.count(now, &parts, subject.map(|(identity, _)| identity));
+        }
         if let (Some(true), Some(Operation::Create(create)), Some((identity, profile))) =
             (applied, &operation, subject)
         {
@@ -108,7 +112,9 @@ impl Engine {
             && let Some(anchor) = operation.account().map(|account| Sym::new(account.anchor.as_str()))
         {
             // It was ours: a grant that may be taken back, a disabled account that may be enabled again.
-            self.organisation.receipt(target, subject, operation, &Receipt::unchanged(None), now);
+            let changed =
+                self.organisation.receipt(target, subject, operation, &Receipt::unchanged(None), now);
+            self.replan(changed, now);
             record.changes.push(self.account_change(target, anchor));
         }
         record

@@ -113,7 +113,7 @@ impl Engine {
         }
         self.record_uses(now);
         self.publish_plans();
-        self.show();
+        self.told = None;
     }
 
     /// What evidence changed since this was last asked.

@@ -2,6 +2,7 @@
 //! operations that guards refuse, differences that are not planned.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use provost_core::Sym;
 use provost_core::access::Lack;
@@ -162,12 +163,17 @@ fn holds_up(not_planned: &NotPlanned) -> bool {
 }
 
 impl Engine {
-    /// Publishes what is held, for status.
-    pub(super) fn show(&self) {
-        self.shared.show(self.held());
+    /// What is held now. It is put into words when somebody asks, and kept until it is another.
+    pub fn held(&mut self) -> Arc<Held> {
+        if let Some(told) = &self.told {
+            return Arc::clone(told);
+        }
+        let told = Arc::new(self.in_words());
+        self.told = Some(Arc::clone(&told));
+        told
     }
 
-    fn held(&self) -> Held {
+    fn in_words(&self) -> Held {
         let snapshot = self.organisation.snapshot();
         let access = self.organisation.access();
         // What waits for agreement is among the requests.

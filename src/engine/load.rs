@@ -54,14 +54,14 @@ impl Engine {
                 return Err(EngineError::NotForward { from, to: commit, course });
             }
         }
-        let from = from.map(oid).transpose()?;
+        let from = from.filter(|_| !self.unread).map(oid).transpose()?;
         self.take(from, to, false, now)
     }
 
     /// Nothing is added any more, and the log says why: once for each commit that is found there.
     fn raise_alarm(&mut self, from: Sym, to: Sym, course: Course, now: Timestamp) {
         self.organisation.hold(HeldBy::Branch, Some(Sym::new(off_course(course))));
-        self.show();
+        self.told = None;
         if self.alarmed.replace(to) == Some(to) {
             return;
         }
@@ -90,14 +90,19 @@ impl Engine {
         let changes = snapshot::read(&self.source, from, to)?;
         let written = self.written(from, to, &changes)?;
         self.forget_authors(now);
+        // Of a commit that is read as a whole everybody's id was used, by whoever has it still.
+        if from.is_some() {
+            self.learn_used()?;
+        }
         let mut unrecorded = self.unrecorded.take().unwrap_or_default();
         let amended = self.organisation.amend(changes, trusted, now);
+        self.unread = false;
         self.attribute(&written);
         unrecorded.trusted |= trusted;
         unrecorded.absorb(amended);
         self.desired.commit = Some(to.to_string());
         self.look_again();
-        let world = self.make_count(unrecorded, now)?;
+        let world = self.make_count(unrecorded, true, now)?;
         self.reconsider(now);
         Ok(world)
     }
@@ -107,9 +112,11 @@ impl Engine {
         if amended.dirty.is_empty() && amended.dirty.in_force.is_empty() && self.unrecorded.is_none() {
             return Ok(self.amended(amended, now));
         }
+        // Agreement is no word about a branch that was rewritten, or about a commit that cannot be read.
+        let lifts = self.unrecorded.is_some() && self.alarmed.is_none() && !self.unread;
         let mut unrecorded = self.unrecorded.take().unwrap_or_default();
         unrecorded.absorb(amended);
-        self.make_count(unrecorded, now)
+        self.make_count(unrecorded, lifts, now)
     }
 
     /// Whether something counts that could not be recorded.
@@ -117,11 +124,19 @@ impl Engine {
         self.unrecorded.is_some()
     }
 
-    fn make_count(&mut self, unrecorded: Unrecorded, now: Timestamp) -> Result<World, EngineError> {
+    /// `lifts`: what adds goes on with it, whatever was wrong with the branch.
+    fn make_count(
+        &mut self,
+        unrecorded: Unrecorded,
+        lifts: bool,
+        now: Timestamp,
+    ) -> Result<World, EngineError> {
         match self.put_on_record(&unrecorded, now) {
             Ok(()) => {
-                self.organisation.hold(HeldBy::Branch, None);
-                self.alarmed = None;
+                if lifts {
+                    self.organisation.hold(HeldBy::Branch, None);
+                    self.alarmed = None;
+                }
                 Ok(self.amended(unrecorded.amended, now))
             }
             Err(error) => {
@@ -137,6 +152,7 @@ impl Engine {
     fn put_on_record(&mut self, unrecorded: &Unrecorded, now: Timestamp) -> Result<(), EngineError> {
         self.desired.installation = Some(self.shared.installation.clone());
         self.desired.vanished = self.organisation.snapshot().vanished().iter().copied().collect();
+        self.desired.reused = self.organisation.reused();
         self.desired.standing = self.standing()?;
         self.record_rules(&unrecorded.amended, unrecorded.trusted, now)
     }
@@ -171,7 +187,10 @@ impl Engine {
                 }
             }
         }
-        self.show();
+        self.told = None;
+        if let Err(error) = self.recall(now) {
+            tracing::error!(%error, "a longer window of a guard begins now");
+        }
         world
     }
 
@@ -250,10 +269,6 @@ impl Engine {
         self.recorder.record_blocking(Engine::in_pieces(&record))?;
         self.authors.recorded();
         Ok(())
-    }
-
-    pub(super) fn has(&self, commit: Oid) -> bool {
-        self.source.open().is_ok_and(|repository| repository.find_commit(commit).is_ok())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! desired.json                        the commit that counts, and versions of identities that stand for broken files
+//! suspended.json                      what operators suspended
 //! rules/KIND/ID.json                  each rule in force: its file, its blob, its text
 //! recovery-keys                       public keys whose signature `provost trust` needs
 //! targets/ID/adopted.json             the place that was adopted
@@ -17,7 +18,7 @@
 //!
 //! Nothing else is remembered. All of it can be read with plain git.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
@@ -28,6 +29,7 @@ use provost_core::digest::Digest;
 use provost_core::document::{Kind, parse};
 use provost_core::observed::{AccountRecord, EntitlementRecord};
 use provost_core::snapshot::Version;
+use provost_core::step::Suspension;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
@@ -39,6 +41,7 @@ use crate::trust::{Authors, Origins, Slot};
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) desired: Desired,
+    pub(crate) suspension: Suspension,
     pub(crate) rules: Vec<Version>,
     pub(crate) authors: Origins,
     pub(crate) targets: BTreeMap<Sym, TargetMemory>,
@@ -73,6 +76,9 @@ pub(crate) struct Desired {
     /// Identities whose file has vanished; their last versions are among `standing`.
     #[serde(default)]
     pub(crate) vanished: Vec<Sym>,
+    /// Ids of files that do not count because somebody had the id before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) reused: BTreeSet<Sym>,
 }
 
 /// A version of a document that counts, and its text.
@@ -140,6 +146,7 @@ impl Memory {
                 self.recovery_keys = String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect();
             }
             ["desired.json"] => self.desired = serde_json::from_slice(bytes)?,
+            ["suspended.json"] => self.suspension = serde_json::from_slice(bytes)?,
             ["rules", _, _] => {
                 let standing: Standing = serde_json::from_slice(bytes)?;
                 self.rules.extend(standing.version());
@@ -212,6 +219,11 @@ impl Standing {
 /// The file of the commit that counts.
 pub(crate) fn desired_file(desired: &Desired) -> Change {
     (fixed("desired.json"), Some(pretty(desired)))
+}
+
+/// The file of what is suspended.
+pub(crate) fn suspension_file(suspension: &Suspension) -> Change {
+    (fixed("suspended.json"), Some(pretty(suspension)))
 }
 
 /// The file of a rule in force; without a version it is no more.

@@ -21,17 +21,20 @@ mod reads;
 mod records;
 mod rotation;
 mod shared;
+mod suspension;
 mod trust;
+mod used;
 mod view;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use provost_core::Sym;
 use provost_core::organisation::{HeldBy, Organisation};
-use provost_core::step::{OperationId, Scope, Target, World};
+use provost_core::step::{OperationId, Scope, Suspension, Target, World};
 
 use crate::git::{Course, GitError, Source};
 use crate::recorder::{RecordError, Recorder};
@@ -45,6 +48,7 @@ pub use prepared::Prepared;
 pub use records::summary;
 pub use rotation::rotate_key;
 pub use shared::Adopted;
+pub use used::used_before;
 pub use view::View;
 
 use held::Notes;
@@ -149,7 +153,19 @@ pub struct Engine {
     alarmed: Option<Sym>,
     /// Commits that count in memory and could not be recorded.
     unrecorded: Option<load::Unrecorded>,
+    /// Whether the documents of the commit that counts could not be read yet.
+    unread: bool,
+    /// What operators suspended.
+    suspension: Suspension,
+    /// How far back the windows of the guards are known.
+    recalled: Option<SignedDuration>,
+    /// The ids that were ever used, while they are looked for.
+    used: Option<used::Looking>,
+    /// What reads changed and could not be recorded, by target.
+    missed: BTreeMap<Sym, reads::Missed>,
     notes: Notes,
+    /// What is held, as it was told last; none when it is another by now.
+    told: Option<Arc<Held>>,
     /// Refusals that are on the record, so that each is there once.
     refused: HashSet<Sym>,
     /// When a plan changes by time alone, by target.
@@ -172,9 +188,9 @@ pub struct EngineHandle {
 type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 
 impl Engine {
-    /// The commit that counts.
+    /// The commit that counts; none while its documents cannot be read.
     pub fn counted(&self) -> Option<Sym> {
-        self.desired.commit.as_deref().map(Sym::new)
+        self.desired.commit.as_deref().filter(|_| !self.unread).map(Sym::new)
     }
 
     /// Moves the engine to a thread of its own.
@@ -211,15 +227,8 @@ impl Engine {
         self.look_again();
         self.reconsider(now);
         world.boundary = self.boundary();
+        self.told = None;
         world
-    }
-
-    /// An operator trusts a target, or all of them, again.
-    pub fn resume(&mut self, target: Option<Sym>) {
-        let known: Vec<Sym> = self.organisation.targets().map(|(id, _)| id).collect();
-        for id in known.into_iter().filter(|id| target.is_none_or(|target| target == *id)) {
-            self.organisation.resume(id);
-        }
     }
 
     /// Holds up everything that adds, or lets it go on; every target is planned again.

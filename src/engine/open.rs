@@ -22,6 +22,7 @@ use super::moved::Former;
 use super::plans::Plans;
 use super::shared::Shared;
 use super::trust::{recovery_file, recovery_keys};
+use super::used;
 use super::{Engine, EngineError, rotation};
 use crate::git::{Course, Source};
 use crate::recorder::{Publishing, Recorder};
@@ -94,6 +95,7 @@ impl Engine {
         }
         let installation = log.installation().to_string();
         let mut memory = remembered(&log)?;
+        let tip = log.tip().commit;
         let agreement = Agreement::restore(&mut memory);
         let inbox = Inbox::remembering(&agreement.uses, &memory.signed);
         let source = source(&settings);
@@ -115,7 +117,13 @@ impl Engine {
             former: BTreeMap::new(),
             reread: BTreeSet::new(),
             unrecorded: None,
+            unread: false,
+            suspension: memory.suspension.clone(),
+            recalled: None,
+            used: None,
+            missed: BTreeMap::new(),
             notes: super::Notes::default(),
+            told: None,
             refused: HashSet::new(),
             replan_at: BTreeMap::new(),
             adopt_all: options.adopt_all,
@@ -125,6 +133,8 @@ impl Engine {
             plans,
         };
         let mut world = engine.remember(memory, now)?;
+        engine.recall(now)?;
+        engine.used = used::look(&engine.settings, tip);
         if let Some(commit) = &options.trust {
             let commit = engine.source.resolve(commit)?;
             world = engine.trust(Sym::new(&commit.to_string()), None, now)?;
@@ -136,24 +146,28 @@ impl Engine {
     fn remember(&mut self, mut memory: Memory, now: Timestamp) -> Result<World, EngineError> {
         let counted = self.desired.commit.as_deref().and_then(|commit| git2::Oid::from_str(commit).ok());
         if let Some(commit) = counted {
-            if self.source.open().is_err() {
-                self.source.head()?;
+            // What was deleted here is fetched again; what cannot be reached is no reason not to start.
+            if !self.source.has(commit)
+                && let Err(error) = self.source.head()
+            {
+                tracing::warn!(%error, "the desired repository cannot be looked at");
             }
-            if self.has(commit) {
-                let changes = snapshot::read(&self.source, None, commit)?;
-                self.organisation.amend(changes, false, now);
-                // What adds does not go on until the branch was looked at, if it stood wrong already.
-                if let Some(head) = self.source.last_head() {
-                    let course = self.source.course(commit, head)?;
-                    let wrong =
-                        (course != Course::Forward).then(|| Sym::new(super::load::off_course(course)));
-                    self.organisation.hold(HeldBy::Branch, wrong);
+            match self.source.holding(commit) {
+                Some(source) => {
+                    self.organisation.use_ids(self.desired.reused.iter().copied());
+                    self.organisation.amend(snapshot::read(&source, None, commit)?, false, now);
                 }
-            } else {
-                self.organisation.hold(
-                    HeldBy::Branch,
-                    Some(Sym::new("the commit that counts is not in the repository any more")),
-                );
+                None => {
+                    self.unread = true;
+                    let why = "the commit that counts cannot be read now";
+                    self.organisation.hold(HeldBy::Branch, Some(Sym::new(why)));
+                }
+            }
+            // What adds does not go on until the branch was looked at, if it stood wrong already.
+            if let Some(head) = self.source.last_head().filter(|_| !self.unread) {
+                let course = self.source.course(commit, head)?;
+                let wrong = (course != Course::Forward).then(|| Sym::new(super::load::off_course(course)));
+                self.organisation.hold(HeldBy::Branch, wrong);
             }
         }
         let targets: Vec<Sym> =
@@ -179,7 +193,6 @@ impl Engine {
         self.reconsider(now);
         let mut world = self.world(Vec::new());
         world.changed = world.targets.keys().map(|target| (*target, Scope::All)).collect();
-        self.show();
         Ok(world)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use provost_audit::{Kind, OutcomeResult, Record};
 use provost_core::Sym;
+use provost_core::access::Changed;
 use provost_core::gate::Decision;
 use provost_core::guard;
 use provost_core::organisation::Decided;
@@ -44,7 +45,7 @@ impl Engine {
         let counts = self.notes.counts(target);
         // What only a plan shows may need agreement, and may have it.
         if self.notes.is_empty() && self.agreement.is_idle() {
-            self.show();
+            self.told = None;
         } else {
             self.reconsider(now);
         }
@@ -136,7 +137,9 @@ impl Engine {
                 // What was done to another system says nothing of the one that is there now.
                 let here = self.organisation.target(target);
                 let here = here.is_some_and(|known| known.adopted == Some(known.place));
-                let told = self.applied(target, prepared, &operation, &receipt, here.then_some(now));
+                let mut changed = Vec::new();
+                let told =
+                    self.applied(target, prepared, &operation, &receipt, here.then_some(now), &mut changed);
                 let made = receipt.account.as_ref().map(|account| Sym::new(account.anchor.as_str()));
                 let anchor = operation.account().map(anchor).or(made);
                 let after =
@@ -144,7 +147,9 @@ impl Engine {
                 self.count(prepared, now);
                 let record =
                     self.outcome_record(prepared, OutcomeResult::Applied, (before, after), &told, now);
-                (record, Done { changed: self.elsewhere(target, prepared) })
+                let mut world = World { changed: self.elsewhere(target, prepared), ..World::default() };
+                changed.into_iter().for_each(|(identity, target)| load::add(&mut world, target, identity));
+                (record, Done { changed: world.changed })
             }
             Err(error) => {
                 let result = match error.may_have_landed {
@@ -174,9 +179,10 @@ impl Engine {
         operation: &Operation,
         receipt: &Receipt,
         at: Option<Timestamp>,
+        changed: &mut Changed,
     ) -> serde_json::Value {
         if let Some(at) = at {
-            self.organisation.receipt(target, prepared.subject(), operation, receipt, at);
+            changed.extend(self.organisation.receipt(target, prepared.subject(), operation, receipt, at));
         }
         if let (Operation::Create(_), Some(account), Some(subject)) =
             (operation, &receipt.account, prepared.subject())
@@ -230,24 +236,27 @@ impl Engine {
         world.changed
     }
 
-    /// What was done counts for the guards' windows.
+    /// What was done counts for the guards' windows, and its identity's id is used for ever.
     fn count(&mut self, prepared: &Prepared, now: Timestamp) {
-        for part in guard::parts(&prepared.planned) {
-            self.organisation.history_mut().record(now, part, 1);
-        }
+        let identity = prepared.planned.identity;
+        self.organisation.count(now, &guard::parts(&prepared.planned), identity);
+        self.organisation.use_ids(identity);
     }
 
-    /// What identities are to have and were found to have is provost's own from now on, on the record.
+    /// For whom access differs on other grounds than documents and time.
+    pub(super) fn replan(&mut self, changed: Changed, now: Timestamp) {
+        self.replan_at.extend(changed.into_iter().map(|(_, target)| (target, now)));
+    }
+
+    /// What identities are to have and were found to have is provost's own from now on, and leavers are known as such,
+    /// on the record.
     fn claim(&mut self, decided: &Decided, now: Timestamp) {
         let anchors = self.organisation.claim(&decided.plan.claims);
         if anchors.is_empty() {
             return;
         }
-        let mut record = Record::new(
-            Kind::Drift,
-            now,
-            format!("{} accounts were found to have what they are to have", anchors.len()),
-        );
+        let mut record =
+            Record::new(Kind::Drift, now, format!("{} accounts were found as they are to be", anchors.len()));
         record.changes = anchors
             .iter()
             .map(|(target, anchor)| {
@@ -259,7 +268,7 @@ impl Engine {
         self.write(&record);
     }
 
-    /// Each refusal is on the record once.
+    /// Each refusal is on the record once, within the longest window of a guard.
     fn record_refusals(&mut self, decided: &Decided, now: Timestamp) {
         let mut records = Vec::new();
         for (planned, decision) in decided.plan.operations.iter().zip(&decided.decisions) {

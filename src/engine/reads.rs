@@ -1,9 +1,11 @@
 //! Reads: what a target has now, what of it nobody asked for, and the record of both.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use provost_audit::{Kind, Record};
 use provost_core::Sym;
-use provost_core::observed::Merged;
+use provost_core::observed::{AccountRecord, Merged};
 use provost_core::step::{ReadSummary, Scope};
 use provost_sdk::{Account, Completeness, Cursor};
 use serde_json::json;
@@ -15,6 +17,15 @@ use crate::observe::Reading;
 
 /// As many changed accounts are told in the body of one record; the files tell all of them.
 const TOLD: usize = 50;
+
+/// What reads of a target changed and is not on the record.
+#[derive(Default)]
+pub(super) struct Missed {
+    /// How accounts were on the record, those that were not there included.
+    before: BTreeMap<Sym, Option<AccountRecord>>,
+    names: bool,
+    first: bool,
+}
 
 impl Engine {
     /// Where the next delta read goes on.
@@ -63,7 +74,7 @@ impl Engine {
                 self.replan_at.insert(other, now);
             }
         }
-        self.show();
+        self.told = None;
         Ok((ReadSummary { partial, alarm, changed: scope }, merged.unsure))
     }
 
@@ -109,18 +120,35 @@ impl Engine {
         owners.map_or(Scope::All, Scope::Identities)
     }
 
+    /// Records what a read changed, with what earlier ones changed that could not be recorded.
     fn record_read(
-        &self,
+        &mut self,
         target: Sym,
         merged: &Merged,
         first: bool,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        let Some(known) = self.organisation.target(target) else { return Ok(()) };
+        let mut missed = self.missed.remove(&target).unwrap_or_default();
+        for anchor in &merged.changed {
+            missed.before.entry(*anchor).or_insert_with(|| merged.before.get(anchor).cloned());
+        }
+        missed.names |= merged.names;
+        missed.first |= first;
+        let Some(record) = self.read_record(target, &missed, now) else { return Ok(()) };
+        if let Err(error) = self.recorder.record_blocking(Engine::in_pieces(&record)) {
+            self.missed.insert(target, missed);
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    fn read_record(&self, target: Sym, missed: &Missed, now: Timestamp) -> Option<Record> {
+        let known = self.organisation.target(target)?;
+        let Missed { before, names, first } = missed;
         let mut told = Vec::new();
         let mut changes = Vec::new();
-        for anchor in &merged.changed {
-            let (earlier, later) = (merged.before.get(anchor), known.observed.record(*anchor));
+        for (anchor, earlier) in before {
+            let (earlier, later) = (earlier.as_ref(), known.observed.record(*anchor));
             if earlier == later.as_ref() {
                 continue;
             }
@@ -135,13 +163,13 @@ impl Engine {
             changes.push(account_file(target, *anchor, later.as_ref()));
         }
         let accounts = changes.len();
-        if merged.names {
+        if *names {
             changes.push(entitlements_file(target, &known.observed.entitlement_records()));
         }
         if changes.is_empty() {
-            return Ok(());
+            return None;
         }
-        let summary = match (first, accounts) {
+        let summary = match (*first, accounts) {
             (true, count) => {
                 format!("{target} read for the first time: {count} accounts are not as remembered")
             }
@@ -152,7 +180,6 @@ impl Engine {
         record.target = Some(target.to_string());
         record.body = json!({ "accounts": told, "count": accounts });
         record.changes = changes;
-        self.recorder.record_blocking(Engine::in_pieces(&record))?;
-        Ok(())
+        Some(record)
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use provost_audit::{IntentItem, Kind, OutcomeResult, Record};
 use provost_core::Sym;
+use provost_core::guard::parts;
 use provost_core::observed::AccountRecord;
 use provost_core::plan::Planned;
 use provost_sdk::{Operation, Receipt, Value};
@@ -14,6 +15,10 @@ use super::{Engine, Prepared};
 /// A record changes at most this many files, so that a baseline of a hundred thousand accounts fits into the journal
 /// piece by piece.
 pub(super) const FILES: usize = 500;
+
+/// What stands before the name of a subject that is no identity: no id of one has a colon.
+pub(super) const ACCOUNT: &str = "account:";
+pub(super) const TARGET: &str = "target:";
 
 /// What an operation does, in a few words: people by id, entitlements by kind and name.
 pub fn summary(planned: &Planned) -> String {
@@ -69,6 +74,7 @@ impl Engine {
                     "drift": one.planned.drift,
                     "causes": one.causes(),
                     "evidence": one.evidence(),
+                    "counts": parts(&one.planned),
                 }),
             })
             .collect();
@@ -110,6 +116,9 @@ impl Engine {
             "tier": planned.tier,
             "result": told,
         });
+        if result == OutcomeResult::Applied {
+            record.body["counts"] = json!(parts(planned));
+        }
         let anchor = after.as_ref().or(before.as_ref()).map(|account| account.anchor);
         let files = anchor.map(|anchor| account_file(planned.target, anchor, after.as_ref()));
         // What certainly changed nothing shows nothing new.
@@ -170,10 +179,10 @@ pub(super) fn difference(before: Option<&AccountRecord>, after: Option<&AccountR
 }
 
 fn subject_of(planned: &Planned) -> String {
-    let account = || planned.operation.account().map(|account| account.anchor.to_string());
+    let account = || planned.operation.account().map(|account| format!("{ACCOUNT}{}", account.anchor));
     planned
         .identity
         .map(|identity| identity.to_string())
         .or_else(account)
-        .unwrap_or_else(|| planned.target.to_string())
+        .unwrap_or_else(|| format!("{TARGET}{}", planned.target))
 }

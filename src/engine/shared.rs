@@ -7,7 +7,7 @@ use provost_core::Sym;
 use provost_core::step::OperationId;
 use provost_sdk::{Apply, Connector, Error, ErrorKind, Result};
 
-use super::{EngineHandle, Held, Prepared};
+use super::{Engine, EngineHandle, Held, Prepared};
 use crate::apply::Writers;
 use crate::git::Source;
 use crate::observe::Reader;
@@ -32,7 +32,6 @@ pub(super) struct Shared {
     readers: Mutex<HashMap<Sym, Reader>>,
     writers: Writers,
     prepared: Mutex<HashMap<OperationId, Arc<Prepared>>>,
-    held: RwLock<Arc<Held>>,
 }
 
 /// A target's connector and settings, or why they cannot be had.
@@ -52,7 +51,6 @@ impl Shared {
             readers: Mutex::default(),
             writers: Writers::default(),
             prepared: Mutex::default(),
-            held: RwLock::default(),
         }
     }
 
@@ -72,10 +70,6 @@ impl Shared {
     pub(super) fn forget_target(&self, target: Sym) {
         write(&self.targets).remove(&target);
         self.close(target);
-    }
-
-    pub(super) fn show(&self, held: Held) {
-        *write(&self.held) = Arc::new(held);
     }
 
     pub(super) fn prepare(&self, prepared: Arc<Prepared>) {
@@ -132,9 +126,9 @@ impl EngineHandle {
         &self.shared.source
     }
 
-    /// Documents that do not count, and what waits.
-    pub fn held(&self) -> Arc<Held> {
-        Arc::clone(&self.shared.held.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    /// Documents that do not count, and what waits: nothing when the engine has ended.
+    pub async fn held(&self) -> Arc<Held> {
+        self.ask(Engine::held).await.unwrap_or_default()
     }
 
     /// Which system a target in force is.

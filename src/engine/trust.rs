@@ -31,7 +31,8 @@ impl Engine {
         let to = oid(commit)?;
         let from = self.desired.commit.as_deref().map(Sym::new);
         // A commit that is gone cannot be compared with: then everything is read, and what it lacks is removed.
-        let from = from.and_then(|from| oid(from).ok()).filter(|from| self.has(*from));
+        let from = from.filter(|_| !self.unread).and_then(|from| oid(from).ok());
+        let from = from.filter(|from| self.source.has(*from));
         self.take(from, to, true, now)
     }
 

@@ -16,13 +16,16 @@ use super::agreement::Agreement;
 use super::evidence::{ROUNDS, authors_of};
 use super::held::{Requested, requests};
 use super::memory::Memory;
-use super::{EngineError, open};
-use crate::git::Source;
+use super::{EngineError, open, windows};
+use crate::git::{Course, Source};
 use crate::history::History;
 use crate::registry;
 use crate::settings::Settings;
 use crate::snapshot;
 use crate::trust::Origins;
+
+/// What is shown when the tracked branch is not.
+const SHOWN: &str = "Shown is the commit that counts.";
 
 /// What counts at one instant, for verbs that only look.
 pub struct View {
@@ -32,6 +35,8 @@ pub struct View {
     pub source: Source,
     /// The commit that is looked at.
     pub commit: Oid,
+    /// Why it is another commit than the tracked branch's, if so: a sentence, and a hint.
+    pub notice: Option<String>,
     /// Whether there is an audit log; without one nothing is adopted.
     pub remembered: bool,
     /// Targets whose document is the one in force by the daemon's own log: for no other is a secret used. What is
@@ -48,10 +53,29 @@ impl View {
     /// to show what it says.
     pub fn open(settings: &Settings, commit: Option<&str>, now: Timestamp) -> Result<View, EngineError> {
         let source = open::source(settings);
-        let head = source.head()?;
-        let commit = commit.map(|commit| source.resolve(commit)).transpose()?.unwrap_or(head);
+        let head = source.head();
         let memory = memory_of(settings, &source)?;
-        View::of(source, memory, commit, now)
+        let counted = memory.as_ref().and_then(|(memory, _)| memory.desired.commit.as_deref());
+        let counted = counted.and_then(|counted| Oid::from_str(counted).ok());
+        let (commit, notice) = match (commit, counted, head) {
+            (Some(asked), _, _) => (source.resolve(asked)?, None),
+            (None, None, head) => (head?, None),
+            (None, Some(counted), Ok(head)) => match source.course(counted, head)? {
+                Course::Forward => (head, None),
+                course => {
+                    let (from, to) = (Sym::new(&counted.to_string()), Sym::new(&head.to_string()));
+                    (counted, Some(format!("{}\n{SHOWN}", EngineError::NotForward { from, to, course })))
+                }
+            },
+            (None, Some(counted), Err(error)) => (counted, Some(format!("{error}\n{SHOWN}"))),
+        };
+        let source = source.holding(commit).unwrap_or(source);
+        let mut view = View::of(source, memory, commit, now)?;
+        if view.remembered {
+            let after = now - view.organisation.longest_window();
+            view.organisation.recall(windows::history(&settings.state, after)?);
+        }
+        Ok(View { notice, ..view })
     }
 
     /// What counted at an instant of the past, by the audit log: its last record then, and the commit that counted.
@@ -67,7 +91,7 @@ impl View {
         let own = settings.state.join("provost.git");
         let memory = Memory::read(&own, &git2::Repository::open(&own)?, Oid::from_str(&record.to_string())?)?;
         let counted = memory.desired.commit.as_deref().map(Oid::from_str).transpose()?;
-        let commit = counted.filter(|commit| has(&source, *commit)).ok_or_else(|| {
+        let commit = counted.filter(|commit| source.has(*commit)).ok_or_else(|| {
             EngineError::Broken(format!("The commit that counted at {at} is not in the desired repository."))
         })?;
         View::of(source, Some((memory, true)), commit, at)
@@ -95,9 +119,10 @@ impl View {
                 now,
             )
         };
+        organisation.use_ids(memory.desired.reused.iter().copied());
         let counted = memory.desired.commit.as_deref().and_then(|commit| Oid::from_str(commit).ok());
         // The commit that counts first, then the one that is asked for: what is held back is judged by what stood.
-        let counted = counted.filter(|counted| *counted != commit && has(&source, *counted));
+        let counted = counted.filter(|counted| *counted != commit && source.has(*counted));
         if let Some(counted) = counted {
             organisation.amend(snapshot::read(&source, None, counted)?, false, now);
         }
@@ -125,8 +150,17 @@ impl View {
             _ => None,
         };
         let readable = in_force.iter().filter_map(unchanged).collect();
-        let mut view =
-            View { organisation, source, commit, remembered, readable, installation, agreement, authors };
+        let mut view = View {
+            organisation,
+            source,
+            commit,
+            notice: None,
+            remembered,
+            readable,
+            installation,
+            agreement,
+            authors,
+        };
         view.agree(&[], now);
         Ok(view)
     }
@@ -167,10 +201,4 @@ fn memory_of(settings: &Settings, source: &Source) -> Result<Option<(Memory, boo
 
 fn tip(path: &PathBuf) -> Option<Oid> {
     git2::Repository::open(path).ok()?.refname_to_id(provost_audit::REF).ok()
-}
-
-fn has(source: &Source, commit: Oid) -> bool {
-    let found =
-        source.open().and_then(|repository| Ok(repository.find_commit(commit).map(|commit| commit.id())?));
-    found.is_ok()
 }

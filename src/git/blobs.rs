@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use git2::Oid;
 
-use super::{GitError, git_program};
+use super::GitError;
+use super::program::git_program;
 
 /// A blob that was asked for.
 #[derive(Clone, Debug)]

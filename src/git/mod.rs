@@ -5,15 +5,16 @@
 
 mod blobs;
 mod branch;
+mod program;
 mod tree;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use git2::{ErrorCode, Oid, Repository};
 
 pub use blobs::{Blob, read_blobs};
 pub use branch::{APPROVALS, Branch, FileChange, Listed, PLANS, list, read_small, tip};
+pub use program::run_git;
 pub use tree::{Entry, Refused, changed_between, files_of, is_document};
 
 /// Why the repository cannot be read.
@@ -85,16 +86,39 @@ pub struct Source {
     url: String,
     branch: String,
     path: PathBuf,
+    mirror: PathBuf,
     remote: bool,
 }
 
+/// Whether an address names another machine. git takes `host:path` for one unless a slash comes before the colon.
+pub fn is_elsewhere(url: &str) -> bool {
+    let before_slash = url.split('/').next().unwrap_or_default();
+    url.contains("://") || before_slash.contains(':') || before_slash.contains('@')
+}
+
 impl Source {
-    /// The source at `url`: a path, or anything that `git fetch` takes (mirrored into `mirror`).
+    /// The source at `url`: a path, or anything that `git fetch` takes (mirrored into `mirror`). Of a path a copy is
+    /// kept there, for the time in which it cannot be read.
     pub fn new(url: &str, branch: &str, mirror: &Path) -> Source {
-        let local = Path::new(url);
-        let remote = !local.exists();
-        let path = if remote { mirror.to_owned() } else { local.to_owned() };
-        Source { url: url.to_owned(), branch: branch.to_owned(), path, remote }
+        let remote = is_elsewhere(url);
+        let path = if remote { mirror.to_owned() } else { PathBuf::from(url) };
+        Source { url: url.to_owned(), branch: branch.to_owned(), path, mirror: mirror.to_owned(), remote }
+    }
+
+    /// This source, or the copy that was kept of it: the first that has the commit.
+    pub fn holding(&self, commit: Oid) -> Option<Source> {
+        let copy = Source { path: self.mirror.clone(), ..self.clone() };
+        [self.clone(), copy].into_iter().find(|source| source.has(commit))
+    }
+
+    /// Whether a commit is there.
+    pub fn has(&self, commit: Oid) -> bool {
+        self.open().is_ok_and(|repository| repository.find_commit(commit).is_ok())
+    }
+
+    /// Copies the tracked branch of a repository on this machine to where [`Source::holding`] finds it.
+    pub fn keep(&self) -> Result<(), GitError> {
+        if self.remote { Ok(()) } else { self.fetch() }
     }
 
     /// The folder of the repository that is read: the source itself, or the mirror of it.
@@ -166,9 +190,11 @@ impl Source {
         Some(repository.find_object(head, None).ok()?.peel_to_commit().ok()?.id())
     }
 
-    /// The commit that a text names.
+    /// The commit that a text names. Of a repository elsewhere `HEAD` is where the tracked branch was fetched last.
     pub fn resolve(&self, text: &str) -> Result<Oid, GitError> {
         let repository = self.open()?;
+        let tracked = format!("refs/heads/{}", self.branch);
+        let text = if self.remote && text == "HEAD" { &tracked } else { text };
         let object = repository.revparse_single(text).map_err(|_| GitError::NoCommit(text.to_owned()))?;
         Ok(object.peel_to_commit().map_err(|_| GitError::NoCommit(text.to_owned()))?.id())
     }
@@ -193,41 +219,15 @@ impl Source {
     }
 
     fn fetch(&self) -> Result<(), GitError> {
-        if !self.path.exists() {
-            Repository::init_bare(&self.path)?;
+        if !self.mirror.exists() {
+            Repository::init_bare(&self.mirror)?;
         }
         let tracked = format!("+refs/heads/{0}:refs/heads/{0}", self.branch);
         // By a pattern, because these need not be there.
         let [plans, approvals] = [PLANS, APPROVALS].map(|name| format!("+{name}*:{name}*"));
         let quiet = ["fetch", "--quiet", "--no-tags", "--no-auto-gc", "--end-of-options"];
         let specs = [self.url.as_str(), &tracked, &plans, &approvals];
-        run_git(&self.path, quiet.iter().copied().chain(specs))?;
+        run_git(&self.mirror, quiet.iter().copied().chain(specs))?;
         Ok(())
     }
-}
-
-/// Runs the git program in a folder with arguments of its own; never through a shell, never asking a person.
-pub fn run_git<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<String, GitError> {
-    let arguments: Vec<&str> = arguments.into_iter().collect();
-    let output = git_program(folder).args(&arguments).output()?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(GitError::Program { command: arguments.first().copied().unwrap_or_default().to_owned(), why })
-}
-
-/// The git program, told to read no settings but the repository's own and the machine's, and to ask nothing.
-fn git_program(folder: &Path) -> Command {
-    let mut command = Command::new("git");
-    command
-        .current_dir(folder)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        // An object is what its id says, whatever `refs/replace` of the repository holds.
-        .env("GIT_NO_REPLACE_OBJECTS", "1")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .stdin(std::process::Stdio::null());
-    command
 }

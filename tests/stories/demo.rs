@@ -23,6 +23,8 @@ impl Demo {
         let demo = Demo { folder: tempfile::tempdir().unwrap(), daemon: None };
         let output = demo.provost(&["quickstart", "--once", "--listen", "127.0.0.1:0", "--dir", demo.text()]);
         assert_success(&output);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("audit log published at"), "the summary waits for it: {said}");
         demo
     }
 

@@ -11,5 +11,6 @@ mod looking;
 mod offline;
 mod programs;
 mod repositories;
+mod restarts;
 mod trouble;
 mod trust;

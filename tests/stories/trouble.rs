@@ -80,6 +80,11 @@ fn a_rewritten_branch_adds_nothing_and_is_shown_until_the_operator_trusts_it() {
             .any(|line| line.starts_with("alarm: the tracked branch has another history"))
             .then_some(())
     });
+    // Who only looks sees what counts, and that the branch is another.
+    let plan = demo.provost(&["plan"]);
+    let (said, warned) = (String::from_utf8(plan.stdout).unwrap(), String::from_utf8(plan.stderr).unwrap());
+    assert!(!said.contains("nokafor") && warned.contains("another history"), "{said}{warned}");
+    assert_eq!(demo.provost(&["why", "nokafor"]).status.code(), Some(1));
     assert_success(&demo.provost(&["trust", "main"]));
     demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
 }

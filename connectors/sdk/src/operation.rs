@@ -269,6 +269,25 @@ impl Operation {
         }
     }
 
+    /// The same, to be changed.
+    pub fn account_mut(&mut self) -> Option<&mut AccountRef> {
+        match self {
+            Operation::Create(_) | Operation::Replace { .. } => None,
+            Operation::Transfer { from, .. } => Some(from),
+            Operation::Update { account, .. }
+            | Operation::Rename { account, .. }
+            | Operation::Enable { account }
+            | Operation::Disable { account }
+            | Operation::Delete { account }
+            | Operation::Grant { account, .. }
+            | Operation::Revoke { account, .. }
+            | Operation::EndSessions { account }
+            | Operation::IssueCredential { account, .. }
+            | Operation::RotateCredential { account, .. }
+            | Operation::RevokeCredential { account, .. } => Some(account),
+        }
+    }
+
     /// Whether an account, looked up with all that it holds, is as the operation leaves it; `None` where no account
     /// tells.
     pub fn shown_by(&self, account: &Account, capabilities: &Capabilities) -> Option<bool> {

@@ -21,6 +21,7 @@ mod build;
 mod commit;
 mod disk;
 mod error;
+mod escape;
 mod flush;
 mod git;
 mod id;

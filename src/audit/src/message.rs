@@ -4,9 +4,8 @@
 //! fixed alphabet with everything else as `%` and two hexadecimal digits.
 
 use serde_json::Value;
-use sha2::Digest as _;
 
-use crate::id::hex;
+use crate::escape::escape;
 use crate::record::{Kind, acts_on_terminal};
 
 /// The longest value of a trailer, in bytes.
@@ -153,25 +152,7 @@ pub(crate) fn canonical_json(value: &Value) -> Result<String, serde_json::Error>
 /// A name as the value of a trailer: `[A-Za-z0-9._:/@+=~-]`, everything else as `%` and two hexadecimal digits; a
 /// long one is cut and ends in `%z` and half of its SHA-256.
 pub fn encode_label(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if is_label_byte(byte) {
-            encoded.push(byte as char);
-        } else {
-            encoded.push('%');
-            encoded.push_str(&hex(&[byte]));
-        }
-    }
-    if encoded.len() > MAX_LABEL {
-        let mut cut = LONG_PREFIX;
-        while encoded.as_bytes()[cut - 1] == b'%' || encoded.as_bytes()[cut - 2] == b'%' {
-            cut -= 1;
-        }
-        encoded.truncate(cut);
-        encoded.push_str("%z");
-        encoded.push_str(&hex(&sha2::Sha256::digest(name.as_bytes())[..16]));
-    }
-    encoded
+    escape(name, (MAX_LABEL, LONG_PREFIX), |_, byte| is_label_byte(byte))
 }
 
 /// The name behind a label; a label that was cut keeps its `%z` and hash.

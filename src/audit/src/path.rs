@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha1::Digest as _;
 
+use crate::escape::escape;
 use crate::id::hex;
 
 /// Long enough for an encoded id, short enough for every file system with an extension added.
@@ -87,29 +88,11 @@ pub fn encode_component(name: &str) -> String {
         // `%_` is nothing that encoding a byte can give.
         return "%_".to_owned();
     }
-    let mut encoded = String::with_capacity(name.len());
     let reserved = is_device_name(name);
-    for (at, byte) in name.bytes().enumerate() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' if !(reserved && at == 0) => encoded.push(byte as char),
-            _ => {
-                encoded.push('%');
-                encoded.push_str(&hex(&[byte]));
-            }
-        }
-    }
-    if encoded.len() > MAX_COMPONENT {
-        let mut cut = LONG_PREFIX;
-        // An escape is not torn apart.
-        while encoded.as_bytes()[cut - 1] == b'%' || encoded.as_bytes()[cut - 2] == b'%' {
-            cut -= 1;
-        }
-        encoded.truncate(cut);
-        // `%z` is nothing that encoding a byte can give, so a cut name never equals a whole one.
-        encoded.push_str("%z");
-        encoded.push_str(&hex(&sha2::Sha256::digest(name.as_bytes())[..16]));
-    }
-    encoded
+    escape(name, (MAX_COMPONENT, LONG_PREFIX), |at, byte| {
+        let plain = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        plain && !(reserved && at == 0)
+    })
 }
 
 /// Names that Windows keeps for devices with any extension: a clone there could not check them out.

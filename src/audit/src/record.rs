@@ -95,6 +95,10 @@ pub enum Kind {
     Rules,
     /// The operator named a trusted commit.
     Trust,
+    /// An operator suspended a target, or all.
+    Suspend,
+    /// An operator resumed a target, or all.
+    Resume,
     /// A new key signs from the next record on; this one is signed by the key before.
     Key,
     /// Operations are about to be called.
@@ -130,7 +134,7 @@ pub enum OutcomeResult {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 21] = [
         Kind::Genesis,
         Kind::Volume,
         Kind::Break,
@@ -138,6 +142,8 @@ impl Kind {
         Kind::Evidence,
         Kind::Rules,
         Kind::Trust,
+        Kind::Suspend,
+        Kind::Resume,
         Kind::Key,
         Kind::Intent,
         Kind::Outcome(OutcomeResult::Applied),
@@ -162,6 +168,8 @@ impl Kind {
             Kind::Evidence => "evidence",
             Kind::Rules => "rules",
             Kind::Trust => "trust",
+            Kind::Suspend => "suspend",
+            Kind::Resume => "resume",
             Kind::Key => "key",
             Kind::Intent => "intent",
             Kind::Outcome(OutcomeResult::Applied) => "outcome-applied",
@@ -198,8 +206,16 @@ impl Kind {
     /// Whether a record of this kind may change this file. What only announces or marks changes nothing; only what
     /// was seen on a target changes `live/`.
     pub(crate) fn may_change(self, path: &TreePath) -> bool {
-        let live_too =
-            !matches!(self, Kind::Evidence | Kind::Rules | Kind::Trust | Kind::Key | Kind::BreakGlass);
+        let live_too = !matches!(
+            self,
+            Kind::Evidence
+                | Kind::Rules
+                | Kind::Trust
+                | Kind::Suspend
+                | Kind::Resume
+                | Kind::Key
+                | Kind::BreakGlass
+        );
         self.may_change_files() && (live_too || !path.is_live())
     }
 }

@@ -93,6 +93,7 @@ pub fn diff(
         disabled,
         sessions_ended: _,
         transferred: _,
+        left: _,
         gone: _,
         credentials: _,
     } = link;

@@ -97,6 +97,8 @@ pub struct Taken {
 pub struct Evidence {
     grants: FxHashMap<Sym, Vec<Agreement>>,
     standing: FxHashMap<Sym, Vec<(Power, Timestamp)>>,
+    /// What provost itself gave and has not taken away, of whomever it matters.
+    given: FxHashMap<Sym, BTreeSet<Power>>,
     rules: BTreeSet<RuleStep>,
     things: FxHashMap<Thing, Risk>,
     /// Operations, by digest, that an override lets past its guard.
@@ -119,8 +121,8 @@ impl Evidence {
         }
     }
 
-    /// Says since when provost itself has held a grant up: of two that separation of duties forbids together, what
-    /// stands is never taken away for what comes later.
+    /// Says since when a grant stands by agreement: of two that separation of duties forbids together, what stands is
+    /// not taken away for what comes later.
     pub fn stand(&mut self, identity: Sym, power: Power, since: Timestamp) {
         let standing = self.standing.entry(identity).or_default();
         match standing.iter_mut().find(|(known, _)| *known == power) {
@@ -129,10 +131,37 @@ impl Evidence {
         }
     }
 
-    /// Since when a grant has stood; `None` where it does not.
+    /// Since when a grant has stood by agreement; `None` where it does not.
     pub fn standing_since(&self, identity: Sym, power: Power) -> Option<Timestamp> {
         let standing = self.standing.get(&identity)?;
         standing.iter().find(|(known, _)| *known == power).map(|(_, since)| *since)
+    }
+
+    /// Says which grants provost itself gave to an identity and has not taken away: they are never taken away for what
+    /// comes later. Whether that is another answer than before.
+    pub fn give(&mut self, identity: Sym, powers: BTreeSet<Power>) -> bool {
+        if powers.is_empty() {
+            return self.given.remove(&identity).is_some();
+        }
+        self.given.get(&identity) != Some(&powers) && {
+            self.given.insert(identity, powers);
+            true
+        }
+    }
+
+    /// Whether provost itself gave a grant.
+    pub fn gave(&self, identity: Sym, power: Power) -> bool {
+        self.given.get(&identity).is_some_and(|given| given.contains(&power))
+    }
+
+    /// The identities of whom it is said what they were given, in no order that means anything.
+    pub fn given(&self) -> impl Iterator<Item = Sym> {
+        self.given.keys().copied()
+    }
+
+    /// Takes over what was given: it is no matter of agreement.
+    pub fn keep_given(&mut self, before: &Evidence) {
+        self.given.clone_from(&before.given);
     }
 
     /// Adds an agreement to a step of a rule.

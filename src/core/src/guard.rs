@@ -14,7 +14,7 @@ use provost_sdk::Operation;
 
 use crate::Sym;
 use crate::digest::Digest;
-use crate::document::{GuardLimit, GuardPolicy, Guards};
+use crate::document::{GuardLimit, GuardPolicy, Guards, Target};
 use crate::observed::Shrink;
 use crate::plan::{Class, Plan, Planned, TargetView};
 use crate::when::Length;
@@ -44,10 +44,42 @@ pub enum Limit {
     Additions,
 }
 
-/// What was done before, by instant, from the audit index, so that a window survives restarts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What was done before, by instant, as the audit log has it, so that a window survives restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Pairs", into = "Pairs")]
 pub struct History {
-    entries: Vec<(Timestamp, Part, u32)>,
+    /// By part, in the order in which it was done.
+    counts: FxHashMap<Part, Vec<Stretch>>,
+    /// Of parts that count people: who, and when last.
+    people: FxHashMap<Part, FxHashMap<Sym, Timestamp>>,
+}
+
+/// A history as it is written: a part is no name of a field.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairs {
+    counts: Vec<(Part, Vec<Stretch>)>,
+    people: Vec<(Part, FxHashMap<Sym, Timestamp>)>,
+}
+
+impl From<Pairs> for History {
+    fn from(Pairs { counts, people }: Pairs) -> History {
+        History { counts: counts.into_iter().collect(), people: people.into_iter().collect() }
+    }
+}
+
+impl From<History> for Pairs {
+    fn from(History { counts, people }: History) -> Pairs {
+        Pairs { counts: counts.into_iter().collect(), people: people.into_iter().collect() }
+    }
+}
+
+/// What was done of one part within a short time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stretch {
+    first: Timestamp,
+    last: Timestamp,
+    count: u32,
 }
 
 /// A limit that was reached.
@@ -85,6 +117,10 @@ pub const PEOPLE: &str = "people";
 /// A window of a day is what one person watching can notice and stop.
 const DAY: Length = Length(SignedDuration::from_hours(24));
 
+/// What was done within a minute is kept as one number, so that a window of days costs as many numbers as it has
+/// minutes. Nothing leaves a window before its time, and at most this much later.
+const STRETCH: SignedDuration = SignedDuration::from_mins(1);
+
 /// What is refused where no document says a limit: over a fifth of the accounts, people or memberships, or fifty, a
 /// day. Below ten accounts and fifty memberships a fifth is less than one ordinary move of a person, so that there
 /// only the number counts. What is written down as leaving may be a whole department.
@@ -106,20 +142,65 @@ fn built_in(limit: Limit, kind: Sym) -> Option<GuardLimit> {
 }
 
 impl History {
-    /// Adds what was done at an instant.
-    pub fn record(&mut self, at: Timestamp, part: Part, count: u32) {
-        self.entries.push((at, part, count));
+    /// Adds one operation that was done at an instant, for an identity or for nobody.
+    pub fn record(&mut self, at: Timestamp, part: Part, identity: Option<Sym>) {
+        if part.target.is_none() {
+            // A person is counted once, however many operations it takes.
+            if let Some(identity) = identity {
+                let last = self.people.entry(part).or_default().entry(identity).or_insert(at);
+                *last = at.max(*last);
+            }
+            return;
+        }
+        let stretches = self.counts.entry(part).or_default();
+        match stretches.last_mut() {
+            Some(stretch) if stretch.last <= at && at.duration_since(stretch.first) < STRETCH => {
+                stretch.last = at;
+                stretch.count = stretch.count.saturating_add(1);
+            }
+            _ => stretches.push(Stretch { first: at, last: at, count: 1 }),
+        }
     }
 
-    /// How much of a part was done after an instant.
-    pub fn since(&self, part: Part, after: Timestamp) -> u32 {
-        self.entries.iter().filter(|(at, of, _)| *of == part && *at > after).map(|(_, _, count)| count).sum()
+    /// How much of a part was done after an instant; of one that counts people, for whom beside those that are `known`.
+    pub fn since(&self, part: Part, after: Timestamp, known: impl Fn(Sym) -> bool) -> u32 {
+        let stretches = self.counts.get(&part).into_iter().flatten().filter(|stretch| stretch.last > after);
+        let people = self.people.get(&part).into_iter().flatten();
+        let others = people.filter(|(who, at)| **at > after && !known(**who)).count();
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        stretches.fold(others, |sum, stretch| sum.saturating_add(stretch.count))
     }
 
     /// Forgets what no window reaches any more.
     pub fn forget(&mut self, before: Timestamp) {
-        self.entries.retain(|(at, _, _)| *at >= before);
+        self.counts.values_mut().for_each(|stretches| stretches.retain(|stretch| stretch.last >= before));
+        self.counts.retain(|_, stretches| !stretches.is_empty());
+        self.people.values_mut().for_each(|people| people.retain(|_, at| *at >= before));
+        self.people.retain(|_, people| !people.is_empty());
     }
+}
+
+/// The limits of a target: its own, else those of the policy for all targets.
+pub fn guards_of(target: &Target, policy: Option<&GuardPolicy>) -> Guards {
+    target.guards.or(policy.and_then(|policy| policy.targets)).unwrap_or_default()
+}
+
+/// How much a read of a target may have shrunk: its share over removals, where it has one.
+pub fn shrink(guards: Guards) -> Shrink {
+    let standard = Shrink::default();
+    let Some(GuardLimit { percent, count: _, window: _, minimum }) = guards.removals else { return standard };
+    Shrink {
+        percent: percent.unwrap_or(standard.percent),
+        minimum: minimum.map_or(standard.minimum, |minimum| minimum as usize),
+    }
+}
+
+/// The longest window of any of these limits and of the built-in ones: how far back a [`History`] has to reach.
+pub fn longest_window(guards: impl IntoIterator<Item = Guards>) -> SignedDuration {
+    let limits =
+        |Guards { removals, departures, deletions, additions }| [removals, departures, deletions, additions];
+    let windows = guards.into_iter().flat_map(limits).flatten().filter_map(|limit| limit.window);
+    windows.fold(DAY.0, |longest, window| longest.max(window.0))
 }
 
 /// Which operations of the plan are over a limit, by their place, and by how much. `lifted` are those that an override
@@ -144,11 +225,13 @@ pub fn tripped(
     let mut tripped = BTreeMap::new();
     for (part, Counted { units, places }) in counted {
         let Some(limit) = limits.of(part) else { continue };
-        let done = limit.window.map_or(0, |window| history.since(part, now - window.0));
+        let known = |who: Sym| units.contains(&(who, "", "", ""));
+        let done = limit.window.map_or(0, |window| history.since(part, now - window.0, known));
         let planned = u32::try_from(units.len()).unwrap_or(u32::MAX);
         let count = planned.saturating_add(done);
         // What was done in the window is no longer there to be counted: a slow bleed must not shrink its own base.
-        let gone = if part.limit == Limit::Additions { 0 } else { done };
+        // People stay, whatever was taken from them.
+        let gone = if part.limit == Limit::Additions || part.target.is_none() { 0 } else { done };
         let population = limits.population(part).saturating_add(gone);
         let Some(allowed) = allowed(limit, population).filter(|allowed| count > *allowed) else { continue };
         for place in places.into_iter().filter(|place| !lifted(part, plan.operations[*place].digest)) {
@@ -229,24 +312,12 @@ impl Limits {
             ..Limits::default()
         };
         for (target, view) in targets {
-            let of_all = policy.and_then(|policy| policy.targets);
-            limits.targets.insert(*target, view.document.guards.or(of_all).unwrap_or_default());
+            limits.targets.insert(*target, guards_of(view.document, policy));
             let tally = view.observed.tally();
             limits.populations.insert((*target, Sym::new(ACCOUNTS)), tally.accounts);
             limits.populations.extend(tally.kinds().map(|(kind, count)| ((*target, kind), count)));
         }
         limits
-    }
-
-    /// How much a read of a target may have shrunk: the target's own share over removals, where it has one.
-    pub fn shrink(&self, target: Sym) -> Shrink {
-        let standard = Shrink::default();
-        let own = self.targets.get(&target).and_then(|guards| guards.removals);
-        let Some(GuardLimit { percent, count: _, window: _, minimum }) = own else { return standard };
-        Shrink {
-            percent: percent.unwrap_or(standard.percent),
-            minimum: minimum.map_or(standard.minimum, |minimum| minimum as usize),
-        }
     }
 
     fn of(&self, part: Part) -> Option<GuardLimit> {
@@ -394,18 +465,19 @@ mod tests {
         let limits = limits(990, limit(Some(1), None, None));
         let part = Part { target: Some("forge".into()), kind: Sym::new(ACCOUNTS), limit: Limit::Removals };
         let mut history = History::default();
-        for hour in 1..=8 {
-            history.record(now() - SignedDuration::from_hours(hour), part, 1);
+        for hour in (1..=8).rev() {
+            history.record(now() - SignedDuration::from_hours(hour), part, None);
         }
         assert!(!trips(1, &limits, &history), "nine of 998 in a day");
-        history.record(now() - SignedDuration::from_hours(23), part, 1);
+        history.record(now() - SignedDuration::from_hours(23), part, None);
         assert!(trips(1, &limits, &history), "ten of 999 in a day");
         let other = Part { target: Some("tickets".into()), ..part };
         let mut elsewhere = History::default();
-        elsewhere.record(now(), other, 100);
+        (0..100).for_each(|_| elsewhere.record(now(), other, None));
         assert!(!trips(1, &limits, &elsewhere), "another target's removals are its own");
         let mut old = History::default();
-        old.record(now() - SignedDuration::from_hours(24), part, 100);
+        (0..100).for_each(|_| old.record(now() - SignedDuration::from_hours(24), part, None));
+        assert_eq!(old.counts[&part].len(), 1, "a minute is one number");
         assert!(!trips(1, &limits, &old), "the window is over");
         old.forget(now());
         assert_eq!(old, History::default());
@@ -442,5 +514,15 @@ mod tests {
         };
         assert!(tripped(&plan, &people(3), &History::default(), now(), &|_, _| false).is_empty());
         assert_eq!(tripped(&plan, &people(2), &History::default(), now(), &|_, _| false).len(), 6);
+        // Somebody who lost something an hour ago and loses more now is still one person.
+        let part = Part { target: None, kind: Sym::new(PEOPLE), limit: Limit::Removals };
+        let mut history = History::default();
+        let earlier = now() - SignedDuration::from_hours(1);
+        (0..4).for_each(|_| history.record(earlier, part, Some("1".into())));
+        assert!(tripped(&plan, &people(3), &history, now(), &|_, _| false).is_empty());
+        history.record(earlier, part, Some("another".into()));
+        assert_eq!(tripped(&plan, &people(3), &history, now(), &|_, _| false).len(), 6);
+        history.forget(now());
+        assert_eq!(history, History::default());
     }
 }

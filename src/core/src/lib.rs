@@ -21,6 +21,7 @@ pub mod pattern;
 pub mod plan;
 pub mod set;
 pub mod snapshot;
+mod spelling;
 pub mod step;
 pub mod sym;
 pub mod tally;

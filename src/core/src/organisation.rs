@@ -5,17 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use provost_sdk::{Account, Capabilities, Operation, Read, Receipt, Risk};
+use jiff::{SignedDuration, Timestamp};
+use rustc_hash::FxHashSet;
+
+use provost_sdk::{Account, Capabilities, Operation, Read, Receipt, Risk, State};
 
 use crate::Sym;
-use crate::access::{Access, Changed, Zones, risk_by};
+use crate::access::{Access, Changed, Lifecycle, Wanted, Zones, risk_by};
 use crate::digest::digest;
 use crate::document::{Freeze, Separation, Status};
 use crate::evidence::{Evidence, Power, RuleStep, Thing};
 use crate::facts::Facts;
 use crate::gate::{self, Decision};
-use crate::guard::{History, Limits};
+use crate::guard::{self, History, Limits, Part};
 use crate::observed::{Collector, Merged, Observed, Resolved as Named};
 use crate::plan::{self, Desired as _, Plan, Resolved, TargetView};
 use crate::set::{Key, Set, Spec};
@@ -32,8 +34,11 @@ pub struct Organisation {
     catalog: Catalog,
     zones: Zones,
     targets: BTreeMap<Sym, Known>,
-    spent: BTreeSet<Sym>,
+    /// Every identity for whom anything was ever done.
+    used: FxHashSet<Sym>,
     history: History,
+    /// How far back the guards' windows reach.
+    window: SignedDuration,
     /// Why nothing is added anywhere.
     holds: BTreeMap<HeldBy, Sym>,
 }
@@ -85,7 +90,7 @@ impl Organisation {
     pub fn new(snapshot: Snapshot, catalog: Catalog, zones: Zones, now: Timestamp) -> Organisation {
         let (evidence, facts) = (Evidence::default(), Facts::default());
         let access = Access::whole(&snapshot, &evidence, &facts, &zones, now);
-        Organisation {
+        let mut organisation = Organisation {
             snapshot,
             access,
             evidence,
@@ -93,10 +98,13 @@ impl Organisation {
             catalog,
             zones,
             targets: BTreeMap::new(),
-            spent: BTreeSet::new(),
+            used: FxHashSet::default(),
             history: History::default(),
+            window: SignedDuration::ZERO,
             holds: BTreeMap::new(),
-        }
+        };
+        organisation.window = organisation.windows();
+        organisation
     }
 
     /// The documents that count.
@@ -134,9 +142,37 @@ impl Organisation {
         self.targets.iter().map(|(id, known)| (*id, known))
     }
 
-    /// What was done in the window of the guards.
-    pub fn history_mut(&mut self) -> &mut History {
-        &mut self.history
+    /// How far back the windows of the guards in force reach.
+    pub fn longest_window(&self) -> SignedDuration {
+        self.window
+    }
+
+    /// What was done in the windows of the guards.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Takes what was done in the windows of the guards from the audit log.
+    pub fn recall(&mut self, history: History) {
+        self.history = history;
+    }
+
+    /// Counts one operation that was done, as [`crate::guard::parts`] has it, for the windows of the guards.
+    pub fn count(&mut self, at: Timestamp, parts: &[Part], identity: Option<Sym>) {
+        parts.iter().for_each(|part| self.history.record(at, *part, identity));
+        self.history.forget(at - self.window);
+    }
+
+    /// The ids among those of files that do not count that belonged to somebody before.
+    pub fn reused(&self) -> BTreeSet<Sym> {
+        let held = self.snapshot.held_back();
+        let ids = held.iter().filter_map(|held| held.id).filter(|id| self.used.contains(id));
+        ids.filter(|id| self.snapshot.identity(*id).is_none()).collect()
+    }
+
+    /// Takes in for whom anything was ever done. Whoever of them has no document belongs to the past, and the id with it.
+    pub fn use_ids(&mut self, used: impl IntoIterator<Item = Sym>) {
+        self.used.extend(used);
     }
 
     /// Says why nothing is added anywhere, or that this is no reason any more.
@@ -149,25 +185,31 @@ impl Organisation {
 
     /// Takes a commit in. `trusted`: the operator names it, so every sound rule of it comes into force.
     pub fn amend(&mut self, changes: Vec<Change>, trusted: bool, now: Timestamp) -> Amended {
-        let (facts, evidence, spent) = (&self.facts, &self.evidence, &self.spent);
+        let (facts, evidence) = (&self.facts, &self.evidence);
+        let used = &self.used;
         let leaving = self.leaving();
         let context = Context {
             trusted,
             catalog: &self.catalog,
             risk: &|target, grant| risk_by(target, facts.get(&target.id), grant),
             agreed: &|version| evidence.covers_rule(&step_of(version)),
-            spent: &|id| spent.contains(&id),
+            spent: &|id| used.contains(&id),
             leaving: &leaving,
             zones: &self.zones,
         };
         let dirty = self.snapshot.amend(changes, &context);
-        let changed =
+        let mut changed =
             self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
+        self.stand_all(&mut changed);
+        if !dirty.targets.is_empty() || !dirty.policies.is_empty() {
+            self.window = self.windows();
+        }
         Amended { dirty, changed }
     }
 
     /// Takes in what people agree to now: rules that they agreed to come into force, and access follows.
-    pub fn agree(&mut self, evidence: Evidence, now: Timestamp) -> Amended {
+    pub fn agree(&mut self, mut evidence: Evidence, now: Timestamp) -> Amended {
+        evidence.keep_given(&self.evidence);
         let before = std::mem::replace(&mut self.evidence, evidence);
         let mut amended = self.amend(Vec::new(), false, now);
         let agreed: BTreeSet<Thing> = self.evidence.things().copied().collect();
@@ -179,6 +221,7 @@ impl Organisation {
         let changed =
             self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
         amended.changed.extend(changed);
+        self.stand_all(&mut amended.changed);
         amended.changed.sort_unstable();
         amended.changed.dedup();
         amended
@@ -214,13 +257,17 @@ impl Organisation {
 
     /// Takes in that time has passed.
     pub fn advance(&mut self, now: Timestamp) -> Changed {
-        self.access.advance(&self.snapshot, &self.evidence, &self.zones, now)
+        let mut changed = self.access.advance(&self.snapshot, &self.evidence, &self.zones, now);
+        self.stand_all(&mut changed);
+        changed
     }
 
     /// Puts what is known of a target in place: at the start, or when its document names another place.
     pub fn place(&mut self, target: Sym, known: Known, now: Timestamp) -> Changed {
         self.targets.insert(target, known);
-        self.learn(target, now)
+        let mut changed = self.learn(target, now);
+        self.stand_all(&mut changed);
+        changed
     }
 
     /// Forgets a target that is in force no more.
@@ -244,11 +291,11 @@ impl Organisation {
         }
     }
 
-    /// An operator trusts a target again: its next whole read is taken as it is.
-    pub fn resume(&mut self, target: Sym) {
+    /// An operator trusts a target again: its next whole read that begins from now on is taken as it is.
+    pub fn resume(&mut self, target: Sym, now: Timestamp) {
         if let Some(known) = self.targets.get_mut(&target) {
             known.hold = None;
-            known.observed.resume();
+            known.observed.resume(now);
         }
     }
 
@@ -261,16 +308,19 @@ impl Organisation {
         read: &Read,
         now: Timestamp,
     ) -> (Merged, Changed) {
-        let shrink = self.limits(&self.views()).shrink(target);
+        let document = self.snapshot.target(target);
+        let guards = document.map(|document| guard::guards_of(document, self.snapshot.guards()));
+        let shrink = guards.map(guard::shrink).unwrap_or_default();
         let Some(known) = self.targets.get_mut(&target) else { return (Merged::default(), Changed::new()) };
         let described = *known.observed.capabilities() != capabilities;
         known.observed.describe(capabilities);
         let merged = known.observed.finish(found, read, shrink);
-        let changed = if merged.names || described { self.learn(target, now) } else { Changed::new() };
+        let mut changed = if merged.names || described { self.learn(target, now) } else { Changed::new() };
+        self.stand_all(&mut changed);
         (merged, changed)
     }
 
-    /// Takes in what an operation did.
+    /// Takes in what an operation did. Gives for whom access differs because of it.
     pub fn receipt(
         &mut self,
         target: Sym,
@@ -278,10 +328,19 @@ impl Organisation {
         operation: &Operation,
         receipt: &Receipt,
         at: Timestamp,
-    ) {
-        if let Some(known) = self.targets.get_mut(&target) {
-            known.observed.receipt(subject, operation, receipt, at);
+    ) -> Changed {
+        let mut changed = Changed::new();
+        let Some(known) = self.targets.get_mut(&target) else { return changed };
+        known.observed.receipt(subject, operation, receipt, at);
+        if let Some((identity, profile)) = subject {
+            if matches!(operation, Operation::Disable { .. })
+                && matches!(self.access.lifecycle(identity), Lifecycle::Left { .. })
+            {
+                known.observed.mark_left(identity, profile, true);
+            }
+            self.stand([identity], &mut changed);
         }
+        changed
     }
 
     /// Takes in what looking up one account found.
@@ -308,12 +367,14 @@ impl Organisation {
         observed.made(identity, profile, anchor).then_some(anchor)
     }
 
-    /// What identities are to have and were found to have becomes provost's own; gives the accounts that differ.
+    /// What identities are to have and were found to have becomes provost's own, and leavers are known as such; gives
+    /// the accounts that differ.
     pub fn claim(&mut self, claims: &[plan::Claim]) -> Vec<(Sym, Sym)> {
         let mut anchors = Vec::new();
         for claim in claims {
             let Some(known) = self.targets.get_mut(&claim.target) else { continue };
             known.observed.claim(claim.identity, claim.profile, claim.keys);
+            known.observed.mark_left(claim.identity, claim.profile, claim.left);
             let link = known.observed.link(claim.identity, claim.profile);
             anchors.extend(link.map(|link| (claim.target, link.anchor)));
         }
@@ -382,6 +443,71 @@ impl Organisation {
             .collect()
     }
 
+    /// Takes in anew what stands of everybody of whom it matters, and access with it.
+    fn stand_all(&mut self, changed: &mut Changed) {
+        let before: Vec<Sym> = self.evidence.given().collect();
+        for identity in before.into_iter().filter(|identity| !self.access.is_contested(*identity)) {
+            self.evidence.give(identity, BTreeSet::new());
+        }
+        let contested: Vec<Sym> = self.access.contested().collect();
+        self.stand(contested, changed);
+    }
+
+    /// The same for some, of whom it may matter. What stands is what provost itself gave and has not taken away, as the
+    /// links say: so it is the same after a restart.
+    fn stand(&mut self, identities: impl IntoIterator<Item = Sym>, changed: &mut Changed) {
+        let mut dirty = Dirty::default();
+        for identity in identities.into_iter().filter(|identity| self.access.is_contested(*identity)) {
+            if self.evidence.give(identity, self.given(identity)) {
+                dirty.identities.insert(identity);
+            }
+        }
+        if dirty.identities.is_empty() {
+            return;
+        }
+        let now = self.access.now();
+        changed.extend(self.access.update(
+            &self.snapshot,
+            &dirty,
+            &self.evidence,
+            &self.facts,
+            &self.zones,
+            now,
+        ));
+        changed.sort_unstable();
+        changed.dedup();
+    }
+
+    fn given(&self, identity: Sym) -> BTreeSet<Power> {
+        let held = self.access.wanted_by_target(identity).flat_map(|(target, wanted)| {
+            wanted.iter().flat_map(move |Wanted { profile, entitlements }| {
+                let power = |entitlement| Power { target, profile: *profile, entitlement };
+                entitlements.iter().map(Some).chain([None]).map(power).collect::<Vec<_>>()
+            })
+        });
+        let waiting = self.access.waiting_of(identity).iter().map(|waiting| waiting.power);
+        held.chain(waiting).filter(|power| self.gave(identity, *power)).collect()
+    }
+
+    /// Whether provost itself gave this and has not taken it away.
+    fn gave(&self, identity: Sym, power: Power) -> bool {
+        let Power { target, profile, entitlement } = power;
+        let Some(known) = self.targets.get(&target) else { return false };
+        let Some(link) = known.observed.link(identity, profile).filter(|link| !link.gone) else {
+            return false;
+        };
+        entitlement.is_none_or(|spec| match known.observed.names().resolve(spec) {
+            Named::Key(key) => link.ours.contains(key),
+            Named::Unknown | Named::Ambiguous | Named::Changed { .. } => false,
+        })
+    }
+
+    fn windows(&self) -> SignedDuration {
+        let policy = self.snapshot.guards();
+        let targets = self.snapshot.targets().into_iter().map(|target| guard::guards_of(target, policy));
+        guard::longest_window(targets.chain(policy.and_then(|policy| policy.people)))
+    }
+
     fn limits(&self, views: &BTreeMap<Sym, TargetView<'_>>) -> Limits {
         Limits::in_force(views, self.snapshot.guards(), self.access.identities().len())
     }
@@ -394,9 +520,12 @@ impl Organisation {
         let remains = |id: &Sym| {
             let links = |known: &Known| {
                 known.observed.links_of(*id).any(|(_, link)| {
-                    let held = known.observed.account(link.anchor).map(|seen| seen.entitlements);
-                    let holds = held.is_some_and(|held| held.iter().any(|key| link.ours.contains(key)));
-                    !link.gone && (link.disabled.is_none() || holds)
+                    let seen = known.observed.account(link.anchor);
+                    let held = seen.map(|seen| seen.entitlements).unwrap_or_default();
+                    let holds = held.iter().any(|key| link.ours.contains(key));
+                    let open = seen.is_some_and(|seen| seen.state == State::Enabled);
+                    // That it is shut has to be known before the identity is forgotten, or it could be opened again.
+                    !link.gone && (open || holds || !link.left)
                 })
             };
             self.targets.values().any(links)

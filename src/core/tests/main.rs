@@ -2,6 +2,7 @@
 
 mod agreement;
 mod documents;
+mod organisation;
 mod plans;
 mod repositories;
 mod threats;

@@ -28,7 +28,7 @@ use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use provost_sdk::Risk;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use boundaries::Boundaries;
 use resolve::{Birth, Resolved};
@@ -73,6 +73,8 @@ pub struct Access {
     conflicts: FxHashMap<Sym, Box<[Conflict]>>,
     /// Targets on which identities hold something directly.
     direct: FxHashMap<Sym, Box<[Sym]>>,
+    /// Identities whose access depends on what stands already.
+    contested: FxHashSet<Sym>,
     scratch: Vec<Sym>,
 }
 
@@ -120,6 +122,7 @@ impl Access {
             waiting: FxHashMap::default(),
             conflicts: FxHashMap::default(),
             direct: FxHashMap::default(),
+            contested: FxHashSet::default(),
             scratch: Vec::new(),
         };
         let everything = Dirty {
@@ -194,6 +197,17 @@ impl Access {
         let mut conflicts: Vec<&Conflict> = self.conflicts.values().flatten().collect();
         conflicts.sort();
         conflicts
+    }
+
+    /// Identities of whom it matters what stands already, because separation of duties or a hand-made nesting would
+    /// hold it back if it were new; in no order that means anything. [`Evidence::give`] says what does.
+    pub fn contested(&self) -> impl Iterator<Item = Sym> {
+        self.contested.iter().copied()
+    }
+
+    /// Whether an identity is among [`Access::contested`].
+    pub fn is_contested(&self, identity: Sym) -> bool {
+        self.contested.contains(&identity)
     }
 
     /// What is wrong with the access of single identities, each in the file of its identity.
@@ -271,6 +285,10 @@ impl Access {
         match resolved.lifecycle {
             Lifecycle::Active => self.lifecycles.remove(&id),
             other => self.lifecycles.insert(id, other),
+        };
+        match resolved.contested {
+            true => self.contested.insert(id),
+            false => self.contested.remove(&id),
         };
         keep(&mut self.conflicts, id, resolved.conflicts);
         let taken = evidence.taken(id).iter().map(|taken| taken.power.target);
@@ -369,6 +387,7 @@ impl Access {
         self.waiting.remove(&identity);
         self.conflicts.remove(&identity);
         self.direct.remove(&identity);
+        self.contested.remove(&identity);
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Verdict {
     /// Begin of the earliest way that holds now.
     begin: Timestamp,
     separated: bool,
+    /// Whether it weighs less for whoever has it already.
+    raised: bool,
     /// What is missing, and for which stretch; also for what is in force only until then.
     lack: Option<(Lack, Window)>,
 }
@@ -50,6 +52,8 @@ pub(super) struct Resolved {
     /// In the order of `claims`, one a power.
     pub(super) verdicts: Vec<Verdict>,
     pub(super) conflicts: Vec<Conflict>,
+    /// Whether any of it depends on what stands already.
+    pub(super) contested: bool,
     /// The next instant at which any of it may change.
     pub(super) next: Option<Timestamp>,
 }
@@ -85,8 +89,9 @@ pub(super) fn resolve(
         .chunk_by(|left, right| left.power == right.power)
         .map(|ways| judge.power(ways, &mut next))
         .collect();
-    let conflicts = separate(&judge, zone, rules, &mut verdicts, &mut next);
-    Resolved { lifecycle, claims, verdicts, conflicts, next }
+    let raised = verdicts.iter().any(|verdict| verdict.raised);
+    let (conflicts, forbidden) = separate(&judge, zone, rules, &mut verdicts, &mut next);
+    Resolved { lifecycle, claims, verdicts, conflicts, contested: raised || forbidden, next }
 }
 
 impl Resolved {
@@ -201,7 +206,9 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// What becomes of a power to which all these ways lead.
     fn power(&self, ways: &[Claim], next: &mut Option<Timestamp>) -> Verdict {
-        let (power, Weight { risk, separated, .. }) = (ways[0].power, ways[0].weight);
+        let (power, Weight { risk, standing, lack: _, separated }) = (ways[0].power, ways[0].weight);
+        let raised = standing < risk;
+        let risk = if raised && self.evidence.gave(self.identity, power) { standing } else { risk };
         let covered = self.evidence.covers(self.identity, power, risk, self.now);
         let (mut held, mut blocked, mut missing) = (None::<Timestamp>, None, None);
         for way in ways {
@@ -211,7 +218,7 @@ impl Judge<'_> {
             if way.window.is_empty() || way.window.until <= self.now {
                 continue;
             }
-            if let Some(lack) = unfit(way) {
+            if let Some(lack) = unfit(way, risk) {
                 blocked = blocked.or(Some((lack, way.window)));
                 continue;
             }
@@ -228,7 +235,7 @@ impl Judge<'_> {
         }
         let lack = missing.or(blocked.filter(|_| held.is_none()));
         let state = if held.is_some() { GrantState::InForce } else { self.absent(ways, lack) };
-        Verdict { power, risk, state, begin: held.unwrap_or(Timestamp::MAX), separated, lack }
+        Verdict { power, risk, state, begin: held.unwrap_or(Timestamp::MAX), separated, raised, lack }
     }
 
     /// Why a power is not in force.
@@ -252,33 +259,34 @@ impl Judge<'_> {
     }
 }
 
-/// Why a way cannot lead to its power, whatever people agree to.
-fn unfit(way: &Claim) -> Option<Lack> {
-    let Weight { risk, lack, .. } = way.weight;
+/// Why a way cannot lead to its power of this risk, whatever people agree to.
+fn unfit(way: &Claim, risk: Risk) -> Option<Lack> {
     let birthright = matches!(way.source, Source::Birthright { .. });
-    lack.or(match risk {
+    way.weight.lack.or(match risk {
         Risk::Privileged if birthright => Some(Lack::Request),
         Risk::Privileged if !way.dated => Some(Lack::End),
         _ => None,
     })
 }
 
+/// The pairs that both stand, and whether any pair was found that is forbidden.
 fn separate(
     judge: &Judge<'_>,
     zone: &TimeZone,
     rules: &Rules,
     verdicts: &mut [Verdict],
     next: &mut Option<Timestamp>,
-) -> Vec<Conflict> {
+) -> (Vec<Conflict>, bool) {
     let held: Vec<Held> = verdicts
         .iter()
         .filter(|verdict| verdict.separated && verdict.state == GrantState::InForce)
         .map(|verdict| Held { power: verdict.power, begin: verdict.begin })
         .collect();
     if held.len() < 2 {
-        return Vec::new();
+        return (Vec::new(), false);
     }
     let separated = rules.separations().judge(judge.identity, zone, &held, judge.evidence, judge.now);
+    let forbidden = !separated.wait.is_empty() || !separated.conflicts.is_empty();
     for (power, lack) in separated.wait {
         for verdict in verdicts.iter_mut().filter(|verdict| verdict.power == power) {
             verdict.state = GrantState::Waiting { why: lack };
@@ -288,7 +296,7 @@ fn separate(
     if let Some(at) = separated.next {
         sooner(next, at, judge.now);
     }
-    separated.conflicts
+    (separated.conflicts, forbidden)
 }
 
 fn sooner(next: &mut Option<Timestamp>, at: Timestamp, now: Timestamp) {

@@ -26,8 +26,14 @@ pub fn risk_by(target: &Target, facts: Option<&TargetFacts>, grant: &GrantSpec) 
     Scale::new(target, facts).risk(power.profile, power.entitlement)
 }
 
-/// Something that contains an entitlement, and the role within that which is meant; any where absent.
-type Outer = (Option<Sym>, Spec);
+/// Something that contains an entitlement.
+struct Outer {
+    /// The role within the inner one that is meant; any where absent.
+    role: Option<Sym>,
+    outer: Spec,
+    /// Whether the document says so. What a hand nested weighs for new grants only.
+    declared: bool,
+}
 
 /// One target's risks, ready to be asked many times.
 pub(super) struct Scale<'a> {
@@ -42,18 +48,27 @@ impl<'a> Scale<'a> {
         let mut scale = Scale { target, facts, outer: FxHashMap::default() };
         for edge in &target.nesting {
             let spec = |name| Spec { kind: edge.kind, name, role: None };
-            scale.nest(spec(edge.inner), spec(edge.outer));
+            scale.nest(spec(edge.inner), spec(edge.outer), true);
         }
         for (inner, outer) in facts.into_iter().flat_map(|facts| &facts.nesting) {
-            scale.nest(*inner, *outer);
+            scale.nest(*inner, *outer, false);
         }
         scale
     }
 
     /// The risk of having an entitlement, or the account alone, in a profile.
     pub(super) fn risk(&self, profile: Sym, entitlement: Option<Spec>) -> Risk {
+        self.weigh(profile, entitlement, true)
+    }
+
+    /// The same for whoever has it already: what a hand nested since then takes no standing grant away.
+    pub(super) fn standing_risk(&self, profile: Sym, entitlement: Option<Spec>) -> Risk {
+        self.weigh(profile, entitlement, false)
+    }
+
+    fn weigh(&self, profile: Sym, entitlement: Option<Spec>, by_hand: bool) -> Risk {
         let account = self.target.accounts.get(&profile).map_or(Risk::Low, |profile| profile.risk);
-        account.max(entitlement.map_or(Risk::Low, |entitlement| self.nested(entitlement)))
+        account.max(entitlement.map_or(Risk::Low, |entitlement| self.nested(entitlement, by_hand)))
     }
 
     /// Whether the target has a profile of this name; `main` is always there.
@@ -61,16 +76,16 @@ impl<'a> Scale<'a> {
         profile == *MAIN || self.target.accounts.contains_key(&profile)
     }
 
-    fn nest(&mut self, inner: Spec, outer: Spec) {
+    fn nest(&mut self, inner: Spec, outer: Spec, declared: bool) {
         let key = (inner.kind, self.fold(inner));
-        self.outer.entry(key).or_default().push((inner.role, outer));
+        self.outer.entry(key).or_default().push(Outer { role: inner.role, outer, declared });
     }
 
     fn fold(&self, spec: Spec) -> String {
         comparison(self.facts, spec.kind).fold(spec.name.as_str())
     }
 
-    fn nested(&self, entitlement: Spec) -> Risk {
+    fn nested(&self, entitlement: Spec, by_hand: bool) -> Risk {
         if self.outer.is_empty() {
             return self.own(entitlement);
         }
@@ -85,8 +100,9 @@ impl<'a> Scale<'a> {
                 around
                     .into_iter()
                     .flatten()
-                    .filter(|(role, _)| role.is_none() || *role == spec.role)
-                    .map(|(_, outer)| *outer),
+                    .filter(|around| around.declared || by_hand)
+                    .filter(|around| around.role.is_none() || around.role == spec.role)
+                    .map(|around| around.outer),
             );
         }
         highest

@@ -34,6 +34,8 @@ pub(super) struct FlatGrant {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Weight {
     pub(super) risk: Risk,
+    /// The risk for whoever has it already: less where a hand nested it.
+    pub(super) standing: Risk,
     /// Why nobody can have it now.
     pub(super) lack: Option<Lack>,
     /// Whether separation of duties names it.
@@ -63,6 +65,7 @@ impl<'a> Weights<'a> {
             None => Weight { separated, ..Weight::UNKNOWN },
             Some(scale) => Weight {
                 risk: scale.risk(power.profile, power.entitlement),
+                standing: scale.standing_risk(power.profile, power.entitlement),
                 lack: (!scale.has_profile(power.profile)).then_some(Lack::Profile),
                 separated,
             },
@@ -118,6 +121,10 @@ pub(super) fn chain(snapshot: &Snapshot, from: Sym, to: Sym) -> Vec<Sym> {
 
 impl Weight {
     /// Of a power on a target of which nothing is known.
-    pub(super) const UNKNOWN: Weight =
-        Weight { risk: Risk::Privileged, lack: Some(Lack::Target), separated: false };
+    pub(super) const UNKNOWN: Weight = Weight {
+        risk: Risk::Privileged,
+        standing: Risk::Privileged,
+        lack: Some(Lack::Target),
+        separated: false,
+    };
 }

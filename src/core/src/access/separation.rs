@@ -82,9 +82,10 @@ impl Separations {
         let mut separated = Separated::default();
         let rules: Vec<&Rule> =
             self.0.iter().filter(|rule| !rule.excepts(identity, zone, now, &mut separated.next)).collect();
+        let gave = |held: &Held| evidence.gave(identity, held.power);
         let rank = |held: &Held| {
             let standing = evidence.standing_since(identity, held.power);
-            (standing.unwrap_or(Timestamp::MAX), held.begin, held.power)
+            (!gave(held), standing.unwrap_or(Timestamp::MAX), held.begin, held.power)
         };
         let mut held = held.to_vec();
         held.sort_by_key(rank);
@@ -95,7 +96,9 @@ impl Separations {
                 .flat_map(|rule| kept.iter().map(move |earlier| (*rule, *earlier)))
                 .filter(|(rule, earlier)| rule.forbids(earlier.power, later.power))
                 .collect();
-            let stands = evidence.standing_since(identity, later.power).is_some();
+            // What was only agreed to does not push in beside what was given already.
+            let agreed = evidence.standing_since(identity, later.power).is_some();
+            let stands = gave(&later) || agreed && !found.iter().any(|(_, earlier)| gave(earlier));
             match found.first() {
                 Some((rule, earlier)) if !stands => {
                     let separation = rule.document.id;

@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::problem::{FieldPath, Problem, Severity, Step};
-use super::shape::{Shaped, nearest, shape};
+use super::shape::{Shaped, shape};
 use super::tree::{self, Node, Value as Written};
 use super::{
     Assignment, DirectGrant, Document, Employment, Kind, Person, Status, check, locate, plain, schema,
 };
 use crate::Sym;
 use crate::approval::{RevokedKeys, Signers, SignersError};
+use crate::spelling::nearest;
 use crate::when::When;
 
 /// Bytes of one document at most: a person with a thousand dated grants fits four times.

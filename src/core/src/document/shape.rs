@@ -9,6 +9,7 @@ use super::plain::{self, Taken};
 use super::problem::{FieldPath, Problem};
 use super::tree::{Entry, Node, Value as Written, shown};
 use crate::Sym;
+use crate::spelling::nearest;
 use crate::when::{Length, When};
 
 /// What a tree says in the terms of a schema.
@@ -26,17 +27,6 @@ pub(super) fn shape(file: Sym, root: &Node, schema: &Value) -> Shaped {
     let mut walk = Walk { file, definitions: &schema["$defs"], problems: Vec::new(), broken: Vec::new() };
     let value = walk.value(root, schema, &FieldPath::root()).unwrap_or_default();
     Shaped { value, problems: walk.problems, broken: walk.broken }
-}
-
-/// The word among those known that a misspelled one was meant to be.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = if word.chars().count() <= 4 { 1 } else { 2 };
-    known
-        .into_iter()
-        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
 }
 
 struct Walk<'schema> {
@@ -490,26 +480,4 @@ fn words(schema: &Value) -> Option<Vec<&str>> {
     let branches = schema["oneOf"].as_array()?;
     let words: Vec<Vec<&str>> = branches.iter().map(words).collect::<Option<_>>()?;
     Some(words.concat())
-}
-
-/// Edit distance with neighbours exchanged counted once (optimal string alignment).
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) =
-        (left.chars().take(64).collect(), right.chars().take(64).collect());
-    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
-    for i in 0..=left.len() {
-        for j in 0..=right.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(left[i - 1] != right[j - 1]);
-                let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                    least = least.min(rows[i - 2][j - 2] + 1);
-                }
-                least
-            };
-        }
-    }
-    rows[left.len()][right.len()]
 }

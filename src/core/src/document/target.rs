@@ -261,7 +261,7 @@ pub struct GuardLimit {
     /// At most this many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// Counted over this time, since the daemon started; a single run where absent.
+    /// Counted over this time, restarts included; a single run where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Length>,
     /// Below this population percent does not count.

@@ -22,6 +22,8 @@ pub struct Link {
     pub sessions_ended: bool,
     /// Whether what it owns was given to the successor.
     pub transferred: bool,
+    /// Whether its identity has left and it cannot sign in. It stays so when the identity is forgotten.
+    pub left: bool,
     /// Whether the target was seen to have lost it.
     pub gone: bool,
     /// Credentials that provost issued, without their secrets.
@@ -60,6 +62,7 @@ impl Link {
             disabled: None,
             sessions_ended: false,
             transferred: false,
+            left: false,
             gone: false,
             credentials: Vec::new(),
         }

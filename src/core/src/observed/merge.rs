@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use provost_sdk::{Completeness, Read};
@@ -66,8 +67,12 @@ impl Observed {
             Completeness::Complete => None,
         };
         let mut suspicion = None;
-        if !delta && partial.is_none() && !std::mem::take(&mut self.standing.trusted) {
-            suspicion = self.shrunken(&found, shrink);
+        if !delta && partial.is_none() {
+            // The operator has looked at the target, and speaks of what a read finds from then on.
+            match self.standing.trusted.is_some_and(|since| since <= found.started) {
+                true => self.standing.trusted = None,
+                false => suspicion = self.shrunken(&found, shrink),
+            }
         }
         let doubtful = partial.is_some() || suspicion.is_some();
         let mut merged = Merged { suspicion, ..Merged::default() };
@@ -89,10 +94,11 @@ impl Observed {
         self.standing.cursor = None;
     }
 
-    /// An operator trusts the target again: the next complete read is taken as it is, however small.
-    pub fn resume(&mut self) {
+    /// An operator trusts the target again: the next complete read that begins from `now` on is taken as it is, however
+    /// small.
+    pub fn resume(&mut self, now: Timestamp) {
         self.standing.suspicion = None;
-        self.standing.trusted = true;
+        self.standing.trusted = Some(now);
         if self.standing.doubt.is_none() {
             self.standing.doubt =
                 Some(Doubt::Partial(Sym::new("a whole read is due after the operator resumed it")));

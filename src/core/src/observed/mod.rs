@@ -68,8 +68,8 @@ pub struct Standing {
     pub suspicion: Option<Sym>,
     /// Where the next delta goes on.
     pub cursor: Option<Cursor>,
-    /// Whether an operator said that the next complete read is to be taken as it is.
-    trusted: bool,
+    /// Since when an operator says that the next complete read is to be taken as it is.
+    trusted: Option<Timestamp>,
 }
 
 /// Why nothing follows from absence.

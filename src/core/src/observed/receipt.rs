@@ -58,6 +58,7 @@ impl Observed {
             Operation::Enable { .. } => {
                 link.disabled = None;
                 link.sessions_ended = false;
+                link.left = false;
             }
             Operation::EndSessions { .. } => link.sessions_ended = true,
             Operation::Transfer { .. } => link.transferred = true,
@@ -116,6 +117,13 @@ impl Observed {
     pub fn claim(&mut self, identity: Sym, profile: Sym, keys: Set<Key>) {
         if let Some(link) = self.links.get_mut(&(identity, profile)) {
             link.ours = link.ours.iter().chain(keys.iter()).collect();
+        }
+    }
+
+    /// Remembers that an identity has left and its account cannot sign in, or that it is there again.
+    pub fn mark_left(&mut self, identity: Sym, profile: Sym, left: bool) {
+        if let Some(link) = self.links.get_mut(&(identity, profile)) {
+            link.left = left;
         }
     }
 

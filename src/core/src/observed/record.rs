@@ -80,6 +80,9 @@ pub struct LinkRecord {
     /// Whether what it owns was given to the successor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transferred: bool,
+    /// Whether the identity has left and the account cannot sign in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// Credentials that provost issued.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
@@ -227,6 +230,7 @@ impl Observed {
                 disabled,
                 sessions_ended,
                 transferred,
+                left,
                 credentials,
             } = record;
             let link = Link {
@@ -236,6 +240,7 @@ impl Observed {
                 disabled: *disabled,
                 sessions_ended: *sessions_ended,
                 transferred: *transferred,
+                left: *left,
                 gone: seen.is_none(),
                 credentials: credentials.clone(),
             };
@@ -244,8 +249,17 @@ impl Observed {
     }
 
     fn link_record(&self, identity: Sym, profile: Sym, link: &Link) -> LinkRecord {
-        let Link { anchor: _, origin, ours, disabled, sessions_ended, transferred, gone: _, credentials } =
-            link;
+        let Link {
+            anchor: _,
+            origin,
+            ours,
+            disabled,
+            sessions_ended,
+            transferred,
+            left,
+            gone: _,
+            credentials,
+        } = link;
         LinkRecord {
             identity,
             profile,
@@ -254,6 +268,7 @@ impl Observed {
             disabled: *disabled,
             sessions_ended: *sessions_ended,
             transferred: *transferred,
+            left: *left,
             credentials: credentials.clone(),
         }
     }

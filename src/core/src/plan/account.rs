@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use provost_sdk::{AccountRef, Create, Operation, Risk, Value, Verb};
+use provost_sdk::{AccountRef, Create, Operation, Risk, State, Value, Verb};
 
 use super::planned::{Claim, Class, NotPlanned, Queue, UNBORN, Why};
 use super::site::{Draft, Drafts, Entitled, ListChange, Site};
@@ -117,6 +117,8 @@ impl Subject<'_, '_> {
     fn absent(&self, place: Place<'_>, drafts: &mut Drafts) {
         let (Some(link), Some(account)) = (place.link, place.account) else { return };
         let (queue, class) = match self.lifecycle {
+            // It has left, and nothing says how any more; what is shut stays shut, whoever opens it.
+            Lifecycle::Unknown if link.left => (Queue::Leaver, Class::Removal),
             Lifecycle::Unknown => {
                 drafts.not_planned.push(self.not_planned(place, None, None, Why::UnknownIdentity));
                 return;
@@ -140,6 +142,9 @@ impl Subject<'_, '_> {
             }
         }
         if let Lifecycle::Left { since, successor } = self.lifecycle {
+            if account.state == State::Disabled && !link.left {
+                self.claim(place, Set::empty(), true, drafts);
+            }
             let given = self.transfer(place, link, successor, drafts);
             let since = since.or(link.disabled);
             self.delete(place, link, since, given, drafts);
@@ -199,20 +204,23 @@ impl Subject<'_, '_> {
                 Difference::Holds { key, ours } => {
                     self.take_away(place, *key, *ours, (Queue::Revoke, Class::Removal), drafts);
                 }
-                Difference::Unclaimed { keys } => drafts.claims.push(Claim {
-                    target: self.site.target,
-                    identity: self.identity,
-                    profile: place.profile,
-                    keys: *keys,
-                }),
+                Difference::Unclaimed { keys } => self.claim(place, *keys, false, drafts),
                 // Only what is not to be there is found open.
                 Difference::Open => {}
             }
         }
         self.update(place, changes, entitled, drafts);
-        if let (Some(link), Some(_)) = (place.link, place.account) {
+        if let (Some(link), Some(account)) = (place.link, place.account) {
             self.credentials(place, link, drafts);
+            if link.left && account.state == State::Enabled {
+                self.claim(place, Set::empty(), false, drafts);
+            }
         }
+    }
+
+    fn claim(&self, place: Place<'_>, keys: Set<Key>, left: bool, drafts: &mut Drafts) {
+        let (target, identity, profile) = (self.site.target, self.identity, place.profile);
+        drafts.claims.push(Claim { target, identity, profile, keys, left });
     }
 
     /// Whether people agreed to enabling an account that somebody disabled by hand.

@@ -305,7 +305,8 @@ pub enum Why {
     },
 }
 
-/// Something that an identity is to have and was found to have.
+/// What is to be known of an account as it was found: what its identity is to have and it holds, or that its identity
+/// has left and it is shut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The target.
@@ -314,8 +315,10 @@ pub struct Claim {
     pub identity: Sym,
     /// The profile.
     pub profile: Sym,
-    /// What.
+    /// What becomes provost's own.
     pub keys: Set<Key>,
+    /// Whether the identity has left.
+    pub left: bool,
 }
 
 impl Planned {
@@ -343,22 +346,7 @@ impl Planned {
     /// The operation, once the account that it waits for is there.
     pub fn operation_on(&self, account: &AccountRef) -> Operation {
         let mut operation = self.operation.clone();
-        let place = match &mut operation {
-            Operation::Create(_) | Operation::Replace { .. } => return operation,
-            Operation::Transfer { from, .. } => from,
-            Operation::Update { account, .. }
-            | Operation::Rename { account, .. }
-            | Operation::Enable { account }
-            | Operation::Disable { account }
-            | Operation::Delete { account }
-            | Operation::Grant { account, .. }
-            | Operation::Revoke { account, .. }
-            | Operation::EndSessions { account }
-            | Operation::IssueCredential { account, .. }
-            | Operation::RotateCredential { account, .. }
-            | Operation::RevokeCredential { account, .. } => account,
-        };
-        if place.anchor.as_str() == UNBORN {
+        if let Some(place) = operation.account_mut().filter(|place| place.anchor.as_str() == UNBORN) {
             place.clone_from(account);
         }
         operation

@@ -8,244 +8,24 @@
 //! event, which each command names.
 
 mod bucket;
+mod messages;
 mod status;
 mod target;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use provost_sdk::ErrorKind;
-
 use crate::Sym;
 pub use bucket::Bucket;
+pub use messages::{
+    Command, Done, Event, Failure, Mode, OperationId, PlanSummary, Queued, ReadSummary, Scope, Suspension,
+    Target, World,
+};
 pub use status::{Health, OperationStatus, Status, Sync, TargetStatus};
 use target::TargetState;
-
-/// Names one planned operation from its plan to its outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct OperationId(pub u64);
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The shell is up; the targets are those of the documents in force at the last trusted commit.
-    Start(World),
-    /// A deadline that [`Daemon::wake`] named may have passed.
-    Tick,
-    /// Something may have moved the tracked branch: a file event, a webhook.
-    Nudge,
-    /// The answer to [`Command::Fetch`].
-    Head(Result<Sym, String>),
-    /// The answer to [`Command::Load`]: the commit's documents count from now on, or why they do not.
-    Loaded {
-        /// Which commit.
-        commit: Sym,
-        /// What it changed, or why it was not taken.
-        result: Result<World, String>,
-    },
-    /// The answer to [`Command::Advance`].
-    Advanced(World),
-    /// People agreed to something, or their agreement ended: what counts is another now.
-    Evidence(World),
-    /// The answer to [`Command::Read`].
-    Read {
-        /// Which target.
-        target: Sym,
-        /// How it went.
-        result: Result<ReadSummary, Failure>,
-    },
-    /// The answer to [`Command::Plan`].
-    Planned {
-        /// Which target.
-        target: Sym,
-        /// What the gate let through, and what it held.
-        plan: PlanSummary,
-    },
-    /// The answer to [`Command::Intend`]: the intents are durable, or the journal cannot be written.
-    Intended {
-        /// Which target.
-        target: Sym,
-        /// Which operations, or why none.
-        result: Result<Vec<OperationId>, String>,
-    },
-    /// The answer to [`Command::Call`]; its outcome is durable.
-    Called {
-        /// Which target.
-        target: Sym,
-        /// Which operation.
-        operation: OperationId,
-        /// How it went.
-        result: Result<Done, Failure>,
-    },
-    /// Something other than intents could not be recorded, and why: nothing is mutated until it can.
-    JournalBroken(String),
-    /// The journal can be written again.
-    JournalHealed,
-    /// An operator suspends one target, or all.
-    Suspend(Option<Sym>),
-    /// An operator resumes one target, or all; a quarantine ends with it.
-    Resume(Option<Sym>),
-    /// An operator adopted a target where it is.
-    Adopted(Sym),
-    /// An operator asks for a whole read now.
-    Refresh(Option<Sym>),
-    /// SIGTERM: nothing new is begun.
-    Stop,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Look where the tracked branch is. Answered by [`Event::Head`].
-    Fetch,
-    /// Read a commit and make its documents count. Answered by [`Event::Loaded`].
-    Load(Sym),
-    /// An instant passed at which grants begin or end. Answered by [`Event::Advanced`].
-    Advance,
-    /// Read a target. Answered by [`Event::Read`].
-    Read {
-        /// Which.
-        target: Sym,
-        /// How much.
-        mode: Mode,
-    },
-    /// Compare, plan and decide. Answered by [`Event::Planned`].
-    Plan {
-        /// Which target.
-        target: Sym,
-        /// For whom.
-        scope: Scope,
-    },
-    /// Make intents durable. Answered by [`Event::Intended`].
-    Intend {
-        /// Which target.
-        target: Sym,
-        /// Which operations, in order.
-        operations: Vec<OperationId>,
-    },
-    /// Do one operation whose intent is durable, and make its outcome durable. Answered by [`Event::Called`].
-    Call {
-        /// Which target.
-        target: Sym,
-        /// Which operation.
-        operation: OperationId,
-    },
-    /// Record that these intents are not attempted. Not answered.
-    Abandon {
-        /// Which target.
-        target: Sym,
-        /// Which operations.
-        operations: Vec<OperationId>,
-    },
-    /// Nothing is under way and nothing will be begun. Not answered.
-    Exit,
-}
-
-/// How much of a target is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// What changed since the last read.
-    Delta,
-    /// Everything.
-    Full,
-}
-
-/// For whom a target is planned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Only these identities.
-    Identities(BTreeSet<Sym>),
-    /// Everybody.
-    All,
-}
-
-/// What counts now: the targets in force, for whom something changed, and when time alone changes something next.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct World {
-    /// The targets in force.
-    pub targets: BTreeMap<Sym, Target>,
-    /// For whom to plan again, by target.
-    pub changed: BTreeMap<Sym, Scope>,
-    /// The next instant at which a grant begins or ends.
-    pub boundary: Option<Timestamp>,
-}
-
-/// What the daemon has to know of one target in force.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Target {
-    /// A whole read every so often.
-    pub full: SignedDuration,
-    /// A delta read every so often, where the target has deltas.
-    pub delta: Option<SignedDuration>,
-    /// Calls under way at once.
-    pub concurrency: usize,
-    /// Calls a second.
-    pub per_second: Option<u32>,
-}
-
-/// A read that ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReadSummary {
-    /// Why the read concludes nothing from absence, if it does not.
-    pub partial: Option<String>,
-    /// Why provost must stop adding to the target, if so: an empty or shrunken read, another place.
-    pub alarm: Option<String>,
-    /// For whom something is different.
-    pub changed: Scope,
-}
-
-/// A plan, as far as the daemon needs it. The counts are those of the whole target, whatever the scope was.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PlanSummary {
-    /// What the gate lets proceed, in order.
-    pub operations: Vec<Queued>,
-    /// How many operations wait for evidence.
-    pub waiting: usize,
-    /// How many operations guards refused.
-    pub refused: usize,
-    /// How many differences were not planned.
-    pub held: usize,
-    /// When a whole read of the target can settle what is in doubt on it.
-    pub read_at: Option<Timestamp>,
-    /// The next instant at which time alone changes something on any target.
-    pub boundary: Option<Timestamp>,
-}
-
-/// One operation that may proceed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Queued {
-    /// Its name.
-    pub id: OperationId,
-    /// Its digest: the same operation planned again has the same.
-    pub digest: Sym,
-    /// For whom.
-    pub identity: Option<Sym>,
-    /// Whether it adds.
-    pub adds: bool,
-    /// What must have succeeded before.
-    pub after: Vec<OperationId>,
-}
-
-/// A call that succeeded.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Done {
-    /// For whom to plan again, by target: what comes after this operation elsewhere.
-    pub changed: BTreeMap<Sym, Scope>,
-}
-
-/// A call that failed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
-    /// What went wrong.
-    pub kind: ErrorKind,
-    /// A sentence for people.
-    pub message: String,
-    /// Whether the change may have happened: the target is read before anything else is concluded.
-    pub in_doubt: bool,
-}
 
 /// How the daemon paces itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -279,7 +59,7 @@ pub struct Daemon {
     targets: BTreeMap<Sym, TargetState>,
     boundary: Option<Timestamp>,
     advancing: bool,
-    suspended: bool,
+    suspension: Suspension,
     journal: Option<String>,
     stopping: bool,
     exited: bool,
@@ -302,8 +82,9 @@ struct Source {
 }
 
 impl Daemon {
-    /// A daemon at the commit that counts, which has yet to be started. `seed` spreads its timers.
-    pub fn new(pace: Pace, counted: Option<Sym>, seed: u64) -> Daemon {
+    /// A daemon at the commit that counts, with what is suspended, which has yet to be started. `seed` spreads its
+    /// timers.
+    pub fn new(pace: Pace, counted: Option<Sym>, suspension: Suspension, seed: u64) -> Daemon {
         Daemon {
             pace,
             jitter: Jitter(seed),
@@ -311,7 +92,7 @@ impl Daemon {
             targets: BTreeMap::new(),
             boundary: None,
             advancing: false,
-            suspended: false,
+            suspension,
             journal: None,
             stopping: false,
             exited: false,
@@ -330,7 +111,7 @@ impl Daemon {
     pub fn wake(&self) -> Option<Timestamp> {
         let poll = self.source.poll_at.filter(|_| !self.source.fetching && !self.stopping);
         let boundary = self.boundary.filter(|_| !self.advancing && !self.source.loading && !self.stopping);
-        let targets = self.targets.values().filter_map(|target| target.wake(self.mood()));
+        let targets = self.targets.iter().filter_map(|(id, target)| target.wake(self.mood(*id)));
         targets.chain(poll).chain(boundary).min()
     }
 
@@ -383,8 +164,7 @@ impl Daemon {
                 self.source.retry_at = None;
                 self.look(now);
             }
-            Event::Suspend(None) => self.suspended = true,
-            Event::Suspend(Some(target)) => self.with_target(target, |state, _, _| state.suspended = true),
+            Event::Suspend(which) => self.suspension.suspend(which),
             Event::Resume(which) => self.resume(now, which),
             Event::Adopted(target) => self.with_target(target, |state, _, _| state.adopted(now)),
             Event::Refresh(which) => {
@@ -401,7 +181,6 @@ impl Daemon {
 
     /// Everything that can be begun now.
     fn go_on(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
-        let mood = self.mood();
         if !self.stopping {
             self.go_on_with_source(now, commands);
             if !self.advancing
@@ -412,7 +191,8 @@ impl Daemon {
                 commands.push(Command::Advance);
             }
         }
-        for (id, state) in &mut self.targets {
+        let moods: Vec<Mood> = self.targets.keys().map(|id| self.mood(*id)).collect();
+        for ((id, state), mood) in self.targets.iter_mut().zip(moods) {
             state.go_on(*id, now, mood, commands);
         }
         self.targets.retain(|_, state| !state.gone || !state.is_quiet());
@@ -528,18 +308,16 @@ impl Daemon {
     }
 
     fn resume(&mut self, now: Timestamp, which: Option<Sym>) {
-        if which.is_none() {
-            self.suspended = false;
-        }
+        self.suspension.resume(which);
         for (_, state) in self.targets.iter_mut().filter(|(id, _)| which.is_none_or(|which| which == **id)) {
-            state.resume(now);
+            state.adopted(now);
         }
     }
 
     /// What is intended and cannot be called any more is given back, on the record.
     fn give_back(&mut self, commands: &mut Vec<Command>) {
-        let mood = self.mood();
-        for (id, state) in &mut self.targets {
+        let moods: Vec<Mood> = self.targets.keys().map(|id| self.mood(*id)).collect();
+        for ((id, state), mood) in self.targets.iter_mut().zip(moods) {
             let operations = state.give_back(mood);
             if !operations.is_empty() {
                 commands.push(Command::Abandon { target: *id, operations });
@@ -553,8 +331,9 @@ impl Daemon {
         }
     }
 
-    fn mood(&self) -> Mood {
-        Mood { writes: !self.suspended && self.journal.is_none() && !self.stopping, reads: !self.stopping }
+    fn mood(&self, target: Sym) -> Mood {
+        let writes = !self.suspension.holds(target) && self.journal.is_none() && !self.stopping;
+        Mood { writes, reads: !self.stopping }
     }
 
     fn may_end(&self) -> bool {
@@ -562,7 +341,7 @@ impl Daemon {
     }
 }
 
-/// What the daemon as a whole permits.
+/// What the daemon permits on one target.
 #[derive(Clone, Copy, Debug)]
 struct Mood {
     writes: bool,

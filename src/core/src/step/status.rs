@@ -90,8 +90,10 @@ impl Daemon {
             refused_commit: self.source.refused.clone(),
             source_error: self.source.error.clone(),
             journal_error: self.journal.clone(),
-            suspended: self.suspended,
-            targets: self.targets.iter().map(|(id, state)| status_of(*id, state, self.suspended)).collect(),
+            suspended: self.suspension.all,
+            targets: (self.targets.iter())
+                .map(|(id, state)| status_of(*id, state, self.suspension.holds(*id)))
+                .collect(),
         }
     }
 
@@ -102,17 +104,16 @@ impl Daemon {
         let looked = !source.fetching && !source.loading && source.next.is_none() && source.poll_at.is_some();
         looked
             && !self.advancing
-            && self.targets.values().all(|state| {
+            && self.targets.iter().all(|(id, state)| {
                 let read = state.read_once || state.trouble.is_some();
                 read && (state.is_settled()
                     || (state.trouble.is_some() && state.is_quiet())
-                    || state.suspended
-                    || self.suspended)
+                    || self.suspension.holds(*id))
             })
     }
 }
 
-fn status_of(target: Sym, state: &TargetState, all_suspended: bool) -> TargetStatus {
+fn status_of(target: Sym, state: &TargetState, suspended: bool) -> TargetStatus {
     let summary = &state.summary;
     let held = summary.waiting + summary.refused + summary.held;
     let open = state.unfinished() > 0 || held > 0 || state.has_failed() || !state.is_settled();
@@ -123,7 +124,7 @@ fn status_of(target: Sym, state: &TargetState, all_suspended: bool) -> TargetSta
     } else {
         Sync::Synced
     };
-    let (health, reason) = health_of(state, all_suspended);
+    let (health, reason) = health_of(state, suspended);
     let operation = if state.is_busy() {
         OperationStatus::Running
     } else if summary.waiting > 0 || summary.refused > 0 {
@@ -149,8 +150,8 @@ fn status_of(target: Sym, state: &TargetState, all_suspended: bool) -> TargetSta
     }
 }
 
-fn health_of(state: &TargetState, all_suspended: bool) -> (Health, Option<String>) {
-    if all_suspended || state.suspended {
+fn health_of(state: &TargetState, suspended: bool) -> (Health, Option<String>) {
+    if suspended {
         return (Health::Suspended, Some("An operator suspended it.".to_owned()));
     }
     if let Some(quarantine) = &state.quarantine {

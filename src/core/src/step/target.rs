@@ -20,7 +20,6 @@ const WINDOW: usize = 4;
 pub(super) struct TargetState {
     target: Target,
     pub(super) gone: bool,
-    pub(super) suspended: bool,
     /// Why provost stopped adding.
     pub(super) quarantine: Option<Quarantine>,
     /// What the last failed call or read said; cleared by the next that works.
@@ -49,6 +48,8 @@ pub(super) struct TargetState {
     retries: BTreeMap<Sym, Retry>,
     /// Whether a read was asked for while another was under way, which may have begun too early.
     again: bool,
+    /// Whether the read under way began before an operator looked.
+    stale: bool,
     /// Whether the next whole read is there only to look at what a failed call found.
     looking: bool,
     /// When a whole read can settle what is in doubt.
@@ -91,7 +92,6 @@ impl TargetState {
         TargetState {
             target,
             gone: false,
-            suspended: false,
             quarantine: None,
             trouble: None,
             read_once: false,
@@ -111,6 +111,7 @@ impl TargetState {
             given_up: HashSet::new(),
             retries: BTreeMap::new(),
             again: false,
+            stale: false,
             looking: false,
             doubt_until: None,
             bucket: target.per_second.map(|per_second| Bucket::new(per_second, now)),
@@ -134,7 +135,7 @@ impl TargetState {
         }
         let read = (mood.reads && self.reading.is_none()).then(|| self.next_read().max_or(self.retry_at));
         let retry = self.retry_at.filter(|_| self.has_work());
-        let writes = mood.writes && !self.suspended;
+        let writes = mood.writes;
         let tokens = match &self.bucket {
             Some(bucket)
                 if writes
@@ -161,7 +162,7 @@ impl TargetState {
             self.reading = Some(mode);
             commands.push(Command::Read { target: id, mode });
         }
-        if !mood.writes || self.suspended || self.gone {
+        if !mood.writes || self.gone {
             return;
         }
         if pausing {
@@ -276,7 +277,10 @@ impl TargetState {
                 }
                 self.delta_at = self.target.delta.map(|delta| now + jitter.spread(delta));
                 self.partial = read.partial;
+                let stale = std::mem::take(&mut self.stale);
                 match read.alarm {
+                    // It began before the operator's word, and another follows.
+                    Some(_) if stale => {}
                     Some(reason) => self.quarantine = Some(Quarantine { reason, heals: false }),
                     None if self.partial.is_none() => self.heal(),
                     None => {}
@@ -284,6 +288,7 @@ impl TargetState {
                 self.replan(read.changed);
             }
             Err(failure) => {
+                self.stale = false;
                 self.failures += 1;
                 self.fail(now, &failure, pace, jitter);
             }
@@ -304,9 +309,10 @@ impl TargetState {
         self.read_soon(now);
     }
 
-    /// An operator adopted the target where it is: that is what a quarantine was waiting for.
+    /// An operator adopted the target where it is, or resumed it: that is what a quarantine was waiting for.
     pub(super) fn adopted(&mut self, now: Timestamp) {
         self.quarantine = None;
+        self.stale = self.reading.is_some();
         self.refresh(now);
         self.replan(Scope::All);
     }
@@ -443,11 +449,6 @@ impl TargetState {
         }
     }
 
-    pub(super) fn resume(&mut self, now: Timestamp) {
-        self.suspended = false;
-        self.adopted(now);
-    }
-
     pub(super) fn replan(&mut self, scope: Scope) {
         if let Scope::Identities(identities) = &scope
             && identities.is_empty()
@@ -466,7 +467,7 @@ impl TargetState {
 
     /// Takes back every promise that is not under way yet, when nothing more may be written.
     pub(super) fn give_back(&mut self, mood: Mood) -> Vec<OperationId> {
-        if mood.writes && !self.suspended && !self.gone {
+        if mood.writes && !self.gone {
             return Vec::new();
         }
         let back: Vec<OperationId> = self.ready.drain(..).map(|operation| operation.id).collect();

@@ -1,5 +1,7 @@
 //! Stories of the daemon's behaviour, told to `step` event by event.
 
+use provost_sdk::ErrorKind;
+
 use super::*;
 
 const TARGET: &str = "forge";
@@ -86,7 +88,7 @@ fn reads(commands: &[Command]) -> bool {
 
 /// A daemon whose target was read, and which asked for a plan.
 fn planning() -> Daemon {
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     assert!(reads(&daemon.step(at(0), Event::Start(world(true)))));
     daemon.step(at(0), Event::Head(Ok("one".into())));
     assert!(plans(&daemon.step(at(0), good_read())));
@@ -121,6 +123,40 @@ fn a_suspended_target_gives_its_promises_back_and_goes_on_after_resume() {
     assert!(until(&mut daemon, at(600)).iter().all(|(_, command)| *command == Command::Fetch));
     let commands = daemon.step(at(601), Event::Resume(Some(TARGET.into())));
     assert!(plans(&commands) && reads(&commands));
+}
+
+#[test]
+fn what_is_suspended_stays_so_in_a_new_daemon_and_when_its_target_comes_back() {
+    let mut suspension = Suspension::default();
+    suspension.suspend(Some(TARGET.into()));
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), suspension.clone(), 7);
+    daemon.step(at(0), Event::Start(world(true)));
+    assert!(!plans(&daemon.step(at(0), good_read())), "it is read, and nothing is planned");
+    assert_eq!(daemon.status().targets[0].health, Health::Suspended);
+    let loaded = |world| Event::Loaded { commit: "two".into(), result: Ok(world) };
+    daemon.step(at(1), loaded(World::default()));
+    assert!(daemon.status().targets.is_empty());
+    daemon.step(at(2), loaded(world(true)));
+    assert_eq!(daemon.status().targets[0].health, Health::Suspended);
+    suspension.resume(None);
+    assert_eq!(suspension, Suspension::default());
+    daemon.step(at(3), Event::Resume(None));
+    assert!(plans(&daemon.step(at(3), good_read())));
+}
+
+#[test]
+fn an_alarm_of_a_read_that_began_before_the_operators_word_is_not_raised_again() {
+    let mut daemon = planning();
+    let alarm = || {
+        let read = ReadSummary { partial: None, alarm: Some("It is empty.".into()), changed: Scope::All };
+        Event::Read { target: TARGET.into(), result: Ok(read) }
+    };
+    assert!(reads(&daemon.step(at(1), Event::Refresh(None))));
+    daemon.step(at(2), Event::Resume(Some(TARGET.into())));
+    assert!(reads(&daemon.step(at(3), alarm())), "and another follows at once");
+    assert_ne!(daemon.status().targets[0].health, Health::Quarantined);
+    daemon.step(at(4), alarm());
+    assert_eq!(daemon.status().targets[0].health, Health::Quarantined);
 }
 
 #[test]
@@ -160,7 +196,7 @@ fn a_target_that_asks_for_patience_gets_it_for_what_is_promised_too() {
 
 #[test]
 fn a_target_whose_patience_is_over_already_is_not_asked_again_at_once() {
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     daemon.step(at(0), Event::Start(world(true)));
     let limited = Failure {
         kind: ErrorKind::RateLimited { until: Some(at(-5)) },
@@ -176,7 +212,7 @@ fn a_target_whose_patience_is_over_already_is_not_asked_again_at_once() {
 fn a_rate_limit_leaves_calls_for_revocations_behind_what_adds() {
     let mut world = world(true);
     world.targets.insert(TARGET.into(), Target { per_second: Some(5), concurrency: 100, ..target() });
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     daemon.step(at(0), Event::Start(world));
     daemon.step(at(0), good_read());
     let operations = (1..=10).map(|id| operation(id, id != 10)).collect();
@@ -321,7 +357,7 @@ fn a_newer_commit_cancels_what_is_queued_and_not_promised() {
 
 #[test]
 fn a_quarantined_target_still_takes_away_and_adopting_it_ends_the_alarm() {
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     daemon.step(at(0), Event::Start(world(true)));
     let alarm = ReadSummary { partial: None, alarm: Some("Another system.".into()), changed: Scope::All };
     daemon.step(at(0), Event::Read { target: TARGET.into(), result: Ok(alarm) });

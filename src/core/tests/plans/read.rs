@@ -115,8 +115,10 @@ fn an_empty_or_shrunken_read_removes_nothing_until_it_is_whole_again_or_an_opera
     assert!(observed.complete(at(50), AGE).is_ok());
 
     read(&mut observed, 60, vec![], &complete(None));
-    observed.resume();
-    assert!(observed.complete(at(60), AGE).is_err(), "resuming alone proves nothing");
+    observed.resume(at(65));
+    assert!(observed.complete(at(65), AGE).is_err(), "resuming alone proves nothing");
+    let merged = read(&mut observed, 64, vec![], &complete(None));
+    assert!(merged.suspicion.is_some() && merged.changed.is_empty(), "it began before the operator looked");
     let merged = read(&mut observed, 70, vec![], &complete(None));
     assert_eq!(merged.changed.len(), 19, "the operator said that the target is to be believed");
     assert!(observed.complete(at(70), AGE).is_ok());
@@ -273,7 +275,7 @@ proptest! {
                 .collect(),
         };
         let mut observed = Observed::new(capabilities());
-        observed.resume();
+        observed.resume(at(0));
         read(&mut observed, 0, vec![], &complete(Some("0")));
         for (round, steps) in rounds.iter().enumerate() {
             let before = world.clone();

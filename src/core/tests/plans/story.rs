@@ -119,6 +119,8 @@ struct LinkInput {
     sessions_ended: bool,
     #[serde(default)]
     transferred: bool,
+    #[serde(default)]
+    left: bool,
 }
 
 /// A story's plan with everything that was decided about it.
@@ -305,6 +307,7 @@ impl AccountInput {
                 disabled: link.disabled,
                 sessions_ended: link.sessions_ended,
                 transferred: link.transferred,
+                left: link.left,
                 credentials: Vec::new(),
             }),
             entitlements: held,

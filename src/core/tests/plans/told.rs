@@ -29,7 +29,9 @@ pub(super) fn plan(story: &Story) -> String {
         let mut keys: Vec<String> =
             claim.keys.iter().map(|key| format!("{}:{}", key.kind, key.anchor)).collect();
         keys.sort();
-        writeln!(told, "claimed: {} {}: {}", claim.target, claim.identity, keys.join(", ")).expect("a text");
+        let left = if claim.left { "has left" } else { "" };
+        writeln!(told, "claimed: {} {}: {}{left}", claim.target, claim.identity, keys.join(", "))
+            .expect("a text");
     }
     if let Some(next) = plan.next {
         writeln!(told, "next at {next}").expect("a text");

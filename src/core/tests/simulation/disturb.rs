@@ -180,7 +180,10 @@ fn suspend(shell: &mut Shell) {
     let target = *shell.dice.pick(&TARGETS);
     shell.say(|| format!("suspend {target}"));
     shell.weather.suspended.insert(target);
-    shell.tell(Event::Suspend(Some(Sym::new(target))));
+    let which = Some(Sym::new(target));
+    shell.tell(Event::Suspend(which));
+    // What cannot be recorded holds until the process ends.
+    let _until_then = shell.log.record(|log| log.suspension.suspend(which));
 }
 
 /// An operator looks after what was suspended or is quarantined.
@@ -194,7 +197,10 @@ fn resume(shell: &mut Shell) {
             .over
             .retain(|at, (kind, _)| *at != target || !matches!(kind, Kind::Empty | Kind::Shrunken));
         let name = Sym::new(target);
-        shell.engine.organisation.resume(name);
+        let now = shell.now;
+        // Operators try again until it is on the record.
+        shell.log.suspension.resume(Some(name));
+        shell.engine.organisation.resume(name, now);
         shell.trusted.insert(target);
         shell.tell(Event::Resume(Some(name)));
     }

@@ -532,7 +532,7 @@ impl Engine {
         let mut account = None;
         if let Ok(receipt) = result {
             let operation = prepared.operation().unwrap_or_else(|| prepared.planned.operation.clone());
-            self.organisation.receipt(target, prepared.subject(), &operation, receipt, now);
+            let changed = self.organisation.receipt(target, prepared.subject(), &operation, receipt, now);
             if let (Operation::Create(_), Some(made)) = (&operation, &receipt.account) {
                 let made = AccountRef { anchor: made.anchor.clone(), username: made.username.clone() };
                 let same = |other: &&mut Prepared| {
@@ -540,12 +540,12 @@ impl Engine {
                 };
                 self.prepared.values_mut().filter(same).for_each(|other| other.account = Some(made.clone()));
             }
-            for part in guard::parts(&prepared.planned) {
-                self.organisation.history_mut().record(now, part, 1);
-            }
+            let parts = guard::parts(&prepared.planned);
+            self.organisation.count(now, &parts, prepared.planned.identity);
             let anchor = operation.account().map(|account| Sym::new(account.anchor.as_str()));
             account = anchor.or(receipt.account.as_ref().map(|made| Sym::new(made.anchor.as_str())));
             done.changed = self.elsewhere(target, &prepared.planned);
+            changed.into_iter().for_each(|(identity, target)| add(&mut done.changed, target, identity));
         }
         let doubt = result.as_ref().err().is_some_and(|error| error.may_have_landed);
         let record = account.and_then(|anchor| self.organisation.target(target)?.observed.record(anchor));

@@ -7,6 +7,7 @@ use provost_core::Sym;
 use provost_core::document::Kind;
 use provost_core::observed::{AccountRecord, EntitlementRecord};
 use provost_core::snapshot::Version;
+use provost_core::step::Suspension;
 use provost_sdk::Operation;
 
 #[derive(Clone, Default)]
@@ -18,6 +19,7 @@ pub struct Log {
     pub counted: Option<Sym>,
     pub standing: Vec<Version>,
     pub vanished: Vec<Sym>,
+    pub suspension: Suspension,
     pub rules: BTreeMap<(Kind, Sym), Version>,
     /// The place that was adopted, by target.
     pub adopted: BTreeMap<Sym, Sym>,

@@ -217,7 +217,7 @@ pub fn kept_is_whole(shell: &mut Shell) -> Vec<String> {
         let read = site.system.observe(None, &mut found).expect("nothing is wrong with it");
         site.system.faults = faults;
         let reading = Reading { target: name, began: now, capabilities, found, read };
-        whole.organisation.resume(name);
+        whole.organisation.resume(name, now);
         if let Err(why) = whole.merge(reading, &mut log, now) {
             return vec![why];
         }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use jiff::{SignedDuration, Timestamp};
 use provost_core::Sym;
 use provost_core::observed::Collector;
-use provost_core::step::{Command, Daemon, Event, Failure, Mode, OperationId, Pace, Scope};
+use provost_core::step::{Command, Daemon, Event, Failure, Mode, OperationId, Pace, Scope, Suspension};
 use provost_memory::{ReadFault, WriteFault};
 use provost_sdk::{Anchor, Error, ErrorKind, IdempotencyKey, Operation, Receipt, Wanted as Find};
 
@@ -121,7 +121,7 @@ impl Shell {
             head: 0,
             log,
             engine,
-            daemon: Daemon::new(Pace::default(), Some(commit_name(0)), seed),
+            daemon: Daemon::new(Pace::default(), Some(commit_name(0)), Suspension::default(), seed),
             weather,
             checks,
             heap: BinaryHeap::new(),
@@ -433,7 +433,7 @@ impl Shell {
         let (engine, world) = Engine::open(&self.log, &self.commits, self.now);
         self.engine = engine;
         let seed = self.dice.roll();
-        self.daemon = Daemon::new(Pace::default(), self.log.counted, seed);
+        self.daemon = Daemon::new(Pace::default(), self.log.counted, self.log.suspension.clone(), seed);
         self.tell(Event::Start(world));
     }
 

@@ -257,8 +257,9 @@ impl Scene {
             .operations
             .iter()
             .filter(|planned| planned.verb() == verb && planned.identity == Some(Sym::new(who)));
-        for part in all.flat_map(parts).collect::<Vec<_>>() {
-            self.organisation.history_mut().record(self.now, part, 1);
+        let done: Vec<_> = all.map(|planned| (parts(planned), planned.identity)).collect();
+        for (parts, identity) in done {
+            self.organisation.count(self.now, &parts, identity);
         }
         self.accounts.retain(|account| account.link.as_ref().is_none_or(|link| link.identity != *who));
         self.read(PLACE);
@@ -377,12 +378,14 @@ impl Scene {
                     now: self.now,
                 },
             );
-            let same = judged.evidence == *self.organisation.evidence() && judged.uses == self.uses;
+            let mut evidence = judged.evidence;
+            evidence.keep_given(self.organisation.evidence());
+            let same = evidence == *self.organisation.evidence() && judged.uses == self.uses;
             self.uses = judged.uses;
             if same {
                 return;
             }
-            self.organisation.agree(judged.evidence, self.now);
+            self.organisation.agree(evidence, self.now);
         }
         panic!("judging comes to no end");
     }
@@ -448,6 +451,7 @@ pub(super) fn linked(who: &str, username: &str, teams: &[&str]) -> AccountRecord
             disabled: None,
             sessions_ended: false,
             transferred: false,
+            left: false,
             credentials: Vec::new(),
         }),
         entitlements: held,

@@ -33,7 +33,7 @@ enum Step {
     Write(&'static str, String),
     Agree(usize, usize, Risk, u8, u8),
     Withdraw(usize),
-    Stand(usize, usize, u8),
+    Stand(usize, BTreeSet<usize>),
     /// The target's facts change: nesting, an administrative team.
     Facts(bool, bool),
     /// Days pass.
@@ -172,7 +172,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..3_usize, 0..5_usize, tier, 0..5_u8, 0..6_u8)
             .prop_map(|(who, team, tier, from, days)| Step::Agree(who, team, tier, from, days)),
         1 => (0..3_usize).prop_map(Step::Withdraw),
-        1 => (0..3_usize, 0..5_usize, 0..5_u8).prop_map(|(who, team, day)| Step::Stand(who, team, day)),
+        2 => (0..3_usize, proptest::collection::btree_set(0..5_usize, 0..4))
+            .prop_map(|(who, teams)| Step::Stand(who, teams)),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(nested, administrative)| Step::Facts(nested, administrative)),
         3 => (0..3_u8).prop_map(Step::Days),
     ]
@@ -225,9 +226,10 @@ impl History {
                 dirty.identities.insert(PEOPLE[who].into());
                 self.given.evidence.withdraw(PEOPLE[who].into(), |_| false);
             }
-            Step::Stand(who, name, since) => {
+            Step::Stand(who, names) => {
                 dirty.identities.insert(PEOPLE[who].into());
-                self.given.evidence.stand(PEOPLE[who].into(), team("forge", TEAMS[name]), day(since));
+                let powers = names.into_iter().map(|name| team("forge", TEAMS[name]));
+                self.given.evidence.give(PEOPLE[who].into(), powers.collect());
             }
             Step::Facts(nested, administrative) => {
                 dirty.targets.insert("forge".into());

@@ -207,6 +207,11 @@ fn what_stands_is_not_taken_away_for_what_comes_later_and_two_that_stand_are_a_p
     assert_eq!(given.held("p-1", NOW), ["tickets", "tickets project:approve#member"]);
     given.evidence.stand("p-1".into(), team("forge", "pay-run"), at("2026-04-01T00:00:00Z"));
     assert_eq!(given.held("p-1", NOW).len(), 4);
+    // What was given comes before what was only agreed to, and two that were given both stay.
+    assert!(given.evidence.give("p-1".into(), [team("forge", "pay-run")].into()));
+    assert_eq!(given.held("p-1", NOW), ["forge", "forge team:pay-run"]);
+    assert!(given.evidence.give("p-1".into(), [approve, team("forge", "pay-run")].into()));
+    assert_eq!(given.held("p-1", NOW).len(), 4);
     let problems = given.access(NOW).problems(&given.snapshot);
     let [problem] = &problems[..] else { panic!("one problem, not {problems:?}") };
     assert_eq!(
@@ -214,6 +219,40 @@ fn what_stands_is_not_taken_away_for_what_comes_later_and_two_that_stand_are_a_p
         "Person/p-1.yaml: warning: p-1 holds both project:approve#member on tickets and team:pay-run on forge since \
          2026-03-01T00:00:00Z, which pay forbids (take one away, or write an exception with an end into pay)"
     );
+}
+
+#[test]
+fn a_hand_made_nesting_weighs_for_what_is_new_and_takes_nothing_away_that_stands() {
+    let role = "kind: Role\nid: engineer\nowners: [p-9]\ngrants: [{target: forge, team: eng}]\n---\n";
+    let person = |id: &str| {
+        format!(
+            "kind: Person\nid: {id}\nname: {{given: Ada}}\nusername: {id}\nemployment: employee\nroles: [{{role: engineer}}]\n---\n"
+        )
+    };
+    let mut given = Given::of(&format!("{TARGETS}{role}{}{}", person("p-1"), person("p-2")));
+    assert_eq!(given.access(NOW).contested().count(), 0);
+    let spec = |name: &str| Spec { kind: "team".into(), name: name.into(), role: None };
+    let forge = given.facts.get_mut(&Sym::new("forge")).expect("facts of forge");
+    forge.nesting = [(spec("eng"), spec("reviewers"))].into();
+    given.evidence.give("p-1".into(), [team("forge", "eng")].into());
+    let access = given.access(NOW);
+    assert_eq!(held(&access, "p-1"), ["forge", "forge team:eng"]);
+    assert!(held(&access, "p-2").is_empty(), "what is new waits for agreement");
+    assert_eq!(access.waiting_of("p-2".into())[0].tier, Risk::Normal);
+    assert!(access.waiting_of("p-1".into()).is_empty());
+    let mut contested: Vec<Sym> = access.contested().collect();
+    contested.sort();
+    assert_eq!(contested, [Sym::new("p-1"), Sym::new("p-2")]);
+}
+
+#[test]
+fn a_declared_nesting_weighs_for_everybody() {
+    let role = "kind: Role\nid: lead\nowners: [p-9]\ngrants: [{target: forge, team: leads}]\n---\n";
+    let mut given = Given::of(&format!(
+        "{TARGETS}{role}kind: Person\nid: p-1\nname: {{given: Ada}}\nusername: aosei\nemployment: employee\nroles: [{{role: lead}}]\n"
+    ));
+    given.evidence.give("p-1".into(), [team("forge", "leads")].into());
+    assert!(given.held("p-1", NOW).is_empty());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn zone(check: &mut Check, name: Option<Sym>) {
             let near = ZONES
                 .available()
                 .map(|known| known.to_string())
-                .find(|known| crate::document::shape::nearest(name.as_str(), [known.as_str()]).is_some());
+                .find(|known| crate::spelling::nearest(name.as_str(), [known.as_str()]).is_some());
             let message = format!("there is no time zone `{}`", crate::document::tree::shown(name.as_str()));
             check.error(FieldPath::field("timezone"), "timezone", message).hint = Some(near.map_or_else(
                 || "write an IANA name, such as Europe/Berlin".to_owned(),

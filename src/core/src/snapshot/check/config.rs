@@ -3,9 +3,9 @@
 use provost_sdk::{ANY_SECRET, Setting, SettingKind};
 use serde_json::Value;
 
-use super::references::did_you_mean;
 use super::{Findings, field, hint};
 use crate::document::Target;
+use crate::spelling::did_you_mean;
 
 /// Every setting that is unknown, missing, or of another kind than declared.
 pub(super) fn settings(target: &Target, declared: &[Setting], into: &mut Findings) {

@@ -3,11 +3,11 @@
 use provost_sdk::{Capabilities, Risk};
 use rustc_hash::FxHashSet;
 
-use super::references::did_you_mean;
 use super::{Checker, Findings, hint};
 use crate::Sym;
 use crate::document::{FieldPath, GrantSpec, Kind};
 use crate::snapshot::Snapshot;
+use crate::spelling::did_you_mean;
 
 impl Checker<'_> {
     pub(super) fn grant(&self, grant: &GrantSpec, at: &FieldPath, into: &mut Findings) {

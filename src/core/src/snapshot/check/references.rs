@@ -4,6 +4,7 @@ use super::{Checker, Findings, hint};
 use crate::Sym;
 use crate::document::{FieldPath, Kind, Status};
 use crate::snapshot::{Identity, slot};
+use crate::spelling::did_you_mean;
 
 impl Checker<'_> {
     /// A reference to a rule. True if it is in force.
@@ -102,36 +103,4 @@ fn word(kind: Kind) -> &'static str {
         Kind::ApproverGroup => "group of approvers",
         _ => "person",
     }
-}
-
-/// The known word that is nearest, if one is near.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    known
-        .map(|known| (distance(word, known), known))
-        .filter(|(distance, known)| *distance <= 1 + known.chars().count() / 4)
-        .min()
-        .map(|(_, known)| format!("did you mean `{known}`?"))
-}
-
-/// Edits (insertions, deletions, replacements, swaps of neighbours) from one word to the other.
-fn distance(left: &str, right: &str) -> usize {
-    /// Longer words are names of which nobody mistypes most.
-    const LONGEST: usize = 64;
-    let left: Vec<char> = left.chars().take(LONGEST).collect();
-    let right: Vec<char> = right.chars().take(LONGEST).collect();
-    let mut rows = vec![(0..=right.len()).collect::<Vec<usize>>()];
-    for (row, a) in left.iter().enumerate() {
-        let mut next = vec![row + 1];
-        for (column, b) in right.iter().enumerate() {
-            let mut best = (rows[row][column] + usize::from(a != b))
-                .min(rows[row][column + 1] + 1)
-                .min(next[column] + 1);
-            if row > 0 && column > 0 && *a == right[column - 1] && left[row - 1] == *b {
-                best = best.min(rows[row - 1][column - 1] + 1);
-            }
-            next.push(best);
-        }
-        rows.push(next);
-    }
-    rows[left.len()][right.len()]
 }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use provost_sdk::Capabilities;
 
 use super::grants::{entitlement, one_of};
-use super::references::did_you_mean;
 use super::{Checker, Findings, config, expression, field, hint};
 use crate::Sym;
 use crate::condition::Template;
 use crate::document::{EnforcedTemplate, FieldPath, Kind, Profile, Target};
+use crate::spelling::did_you_mean;
 
 impl Checker<'_> {
     pub(super) fn target(&self, target: &Target, into: &mut Findings) {
