@@ -101,7 +101,6 @@ pub(super) fn git_program(folder: &Path) -> Command {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 mod tests {
     use super::*;
 
