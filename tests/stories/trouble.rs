@@ -1,5 +1,7 @@
 //! Targets and branches in trouble.
 
+use serde_json::Value;
+
 use crate::demo::{Demo, NIA, SOON, assert_success};
 
 #[test]
@@ -87,6 +89,39 @@ fn a_rewritten_branch_adds_nothing_and_is_shown_until_the_operator_trusts_it() {
     assert_eq!(demo.provost(&["why", "nokafor"]).status.code(), Some(1));
     assert_success(&demo.provost(&["trust", "main"]));
     demo.wait_account("workforce", "nokafor", "is there", SOON, |account| account.is_some());
+}
+
+#[test]
+fn agreement_is_no_word_about_a_branch_that_was_rewritten() {
+    let demo = Demo::running();
+    demo.edit("policy/tiers.yaml", "from: owners", "from: {group: approvers}");
+    demo.commit_as("p-0012", "everything by approvers");
+    let rules = |asked: &Value| asked["request"].to_string().contains("tiers");
+    let rules = demo.wait("the rules wait", SOON, || demo.asked().into_iter().find(rules));
+    let admins = demo.admins();
+    demo.git(&["checkout", "--quiet", "--orphan", "other"]);
+    demo.commit("another history");
+    demo.git(&["branch", "--force", "main", "other"]);
+    wait_refused(&demo, "another history");
+    for person in ["p-0003", "p-0007"] {
+        demo.put_statement(&rules, (person, person), |_| ());
+    }
+    demo.wait("the rules come into force", SOON, || {
+        let log = demo.git(&["log", "--format=%s", "provost/audit"]);
+        log.contains("counts, 1 rules come into force").then_some(())
+    });
+    for person in ["p-0003", "p-0007"] {
+        demo.put_statement(&admins, (person, person), |_| ());
+    }
+    let held = demo.wait("what they agreed to is planned, and does not go on", SOON, || {
+        let status = demo.json(&["status"]);
+        let production = status["targets"].as_array()?.iter().find(|one| one["target"] == "production")?;
+        let held = ["waiting", "refused", "held"].iter().any(|how| production[how] != 0);
+        (held && production["unfinished"] == 0).then(|| production.clone())
+    });
+    assert!(!demo.is_admin(), "{held:#}");
+    assert_success(&demo.provost(&["trust", "main"]));
+    demo.wait_admin();
 }
 
 #[test]
