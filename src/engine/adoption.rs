@@ -68,7 +68,7 @@ impl Engine {
         Ok(AdoptionShown {
             accounts: known.observed.accounts().len(),
             entitlements: known.observed.names().iter().len(),
-            linked: known.observed.links().len(),
+            linked: known.observed.links(),
             candidates: candidates.collect(),
         })
     }
@@ -105,11 +105,7 @@ impl Engine {
         let mut record = Record::new(
             Kind::Adopt,
             now,
-            format!(
-                "{target} is adopted: {} accounts, {} linked",
-                found.accounts,
-                known.observed.links().len()
-            ),
+            format!("{target} is adopted: {} accounts, {} linked", found.accounts, known.observed.links()),
         );
         record.target = Some(target.to_string());
         record.desired_commit = self.desired.commit.clone();
@@ -120,7 +116,7 @@ impl Engine {
         for anchor in &links {
             record.changes.push(account_file(target, *anchor, known.observed.record(*anchor).as_ref()));
         }
-        let linked = known.observed.links().len();
+        let linked = known.observed.links();
         self.recorder.record_blocking(Engine::in_pieces(&record))?;
         self.adoptions.insert(target, adoption);
         self.former.remove(&target);

@@ -94,7 +94,6 @@ pub fn diff(
         sessions_ended: _,
         transferred: _,
         left: _,
-        gone: _,
         credentials: _,
     } = link;
     match (wanted, state) {

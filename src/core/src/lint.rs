@@ -161,7 +161,7 @@ fn of_account(
         }),
         Some((identity, profile)) => {
             let link = view.observed.link(identity, profile);
-            findings.check(explained(planned, authority, link), place, "authority", || {
+            findings.check(explained(planned, authority, link.as_ref()), place, "authority", || {
                 "It takes away what provost did not give, without full authority.".to_owned()
             });
         }

@@ -198,6 +198,10 @@ impl Organisation {
             zones: &self.zones,
         };
         let dirty = self.snapshot.amend(changes, &context);
+        match dirty.policies.is_empty() {
+            true => dirty.targets.iter().for_each(|target| self.look_again(Some(*target))),
+            false => self.look_again(None),
+        }
         let mut changed =
             self.access.update(&self.snapshot, &dirty, &self.evidence, &self.facts, &self.zones, now);
         self.stand_all(&mut changed);
@@ -245,7 +249,7 @@ impl Organisation {
             Thing::Link { identity, target, profile, anchor } => {
                 let Some(known) = self.targets.get(&target) else { return Changed::new() };
                 let free = known.observed.owner(anchor).is_none()
-                    && known.observed.link(identity, profile).is_none_or(|link| link.gone);
+                    && known.observed.link(identity, profile).is_none_or(|link| known.observed.account(link.anchor).is_none());
                 let linked = known.adopted == Some(known.place)
                     && free
                     && self.adopt(target, identity, profile, anchor);
@@ -381,6 +385,15 @@ impl Organisation {
         anchors
     }
 
+    /// Forgets for whom earlier plans found nothing to do on a target, or on all of them: the next plan looks at
+    /// everybody.
+    pub fn look_again(&mut self, target: Option<Sym>) {
+        for (_, known) in self.targets.iter_mut().filter(|(id, _)| target.is_none_or(|target| target == **id))
+        {
+            known.observed.unsettle();
+        }
+    }
+
     /// Plans one target and decides every operation.
     pub fn plan(&self, target: Option<Sym>, scope: &Scope, now: Timestamp) -> Decided {
         let scope = plan::Scope {
@@ -493,9 +506,10 @@ impl Organisation {
     fn gave(&self, identity: Sym, power: Power) -> bool {
         let Power { target, profile, entitlement } = power;
         let Some(known) = self.targets.get(&target) else { return false };
-        let Some(link) = known.observed.link(identity, profile).filter(|link| !link.gone) else {
+        let Some(link) = known.observed.link(identity, profile) else { return false };
+        if known.observed.account(link.anchor).is_none() {
             return false;
-        };
+        }
         entitlement.is_none_or(|spec| match known.observed.names().resolve(spec) {
             Named::Key(key) => link.ours.contains(key),
             Named::Unknown | Named::Ambiguous | Named::Changed { .. } => false,
@@ -520,12 +534,11 @@ impl Organisation {
         let remains = |id: &Sym| {
             let links = |known: &Known| {
                 known.observed.links_of(*id).any(|(_, link)| {
-                    let seen = known.observed.account(link.anchor);
-                    let held = seen.map(|seen| seen.entitlements).unwrap_or_default();
-                    let holds = held.iter().any(|key| link.ours.contains(key));
-                    let open = seen.is_some_and(|seen| seen.state == State::Enabled);
-                    // That it is shut has to be known before the identity is forgotten, or it could be opened again.
-                    !link.gone && (open || holds || !link.left)
+                    known.observed.account(link.anchor).is_some_and(|seen| {
+                        let holds = seen.entitlements.iter().any(|key| link.ours.contains(key));
+                        // That it is shut has to be known before the identity is forgotten, or it could be opened again.
+                        seen.state == State::Enabled || holds || !link.left
+                    })
                 })
             };
             self.targets.values().any(links)

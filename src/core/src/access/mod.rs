@@ -9,6 +9,7 @@
 
 mod birthright;
 mod boundaries;
+mod entries;
 mod login;
 mod model;
 mod resolve;
@@ -24,6 +25,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
+
 use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -31,6 +34,7 @@ use provost_sdk::Risk;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use boundaries::Boundaries;
+use entries::Entries;
 use resolve::{Birth, Resolved};
 use rules::Rules;
 
@@ -60,7 +64,7 @@ pub type Changed = Vec<(Sym, Sym)>;
 pub struct Access {
     now: Timestamp,
     rules: Rules,
-    entries: FxHashMap<Sym, Entry>,
+    entries: Entries,
     outcomes: IndexSet<Outcome, FxBuildHasher>,
     lists: IndexSet<Box<[Sym]>, FxBuildHasher>,
     /// By list of roles: what it comes to where nothing else matters.
@@ -78,13 +82,14 @@ pub struct Access {
     scratch: Vec<Sym>,
 }
 
-/// One identity.
+/// How an identity stands now, as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    /// What is in force: the place in `outcomes`.
-    outcome: u32,
-    /// Every role that it holds at any time, by condition or assignment: the place in `lists`.
-    list: u32,
+pub struct Mark {
+    /// Its place among all identities, until one of them is removed.
+    pub place: usize,
+    /// A number that no other result of resolving this or any identity has: while it is the same, so is whatever the
+    /// identity is to have, and the documents and the employment by which its accounts look.
+    pub revision: NonZeroU32,
 }
 
 /// What is wanted, by target, in the order of targets.
@@ -112,7 +117,7 @@ impl Access {
         let mut access = Access {
             now,
             rules: Rules::default(),
-            entries: FxHashMap::default(),
+            entries: Entries::default(),
             outcomes: IndexSet::default(),
             lists: IndexSet::default(),
             plain: Vec::new(),
@@ -147,12 +152,26 @@ impl Access {
 
     /// Every identity, in no order that means anything.
     pub fn identities(&self) -> impl ExactSizeIterator<Item = Sym> {
-        self.entries.keys().copied()
+        self.entries.iter().map(|(id, _)| id)
     }
 
     /// The targets on which an identity is to have anything, in order.
     pub fn targets_of(&self, identity: Sym) -> impl Iterator<Item = Sym> {
         self.outcome(identity).iter().map(|(target, _)| *target)
+    }
+
+    /// How an identity stands now.
+    pub fn mark(&self, identity: Sym) -> Option<Mark> {
+        let (place, entry) = self.entries.find(identity)?;
+        Some(Mark { place, revision: NonZeroU32::new(entry.revision)? })
+    }
+
+    /// Every identity that is to have anything on a target, with its place among all, in no order that means anything.
+    pub fn wanting(&self, target: Sym) -> impl Iterator<Item = (usize, Sym)> {
+        let names = |outcome: &Outcome| outcome.iter().any(|(known, _)| *known == target);
+        let wanting: Vec<bool> = self.outcomes.iter().map(names).collect();
+        let entries = self.entries.iter().enumerate();
+        entries.filter_map(move |(place, (id, entry))| wanting[entry.outcome as usize].then_some((place, id)))
     }
 
     /// What an identity is to have on a target, by profile, in order. A suspended identity keeps it, as
@@ -171,7 +190,7 @@ impl Access {
     pub fn lifecycle(&self, identity: Sym) -> Lifecycle {
         match self.lifecycles.get(&identity) {
             Some(lifecycle) => *lifecycle,
-            None if self.entries.contains_key(&identity) => Lifecycle::Active,
+            None if self.entries.get(identity).is_some() => Lifecycle::Active,
             None => Lifecycle::Unknown,
         }
     }
@@ -228,7 +247,7 @@ impl Access {
             .entries
             .iter()
             .filter(|(_, entry)| holding[entry.outcome as usize])
-            .map(|(identity, _)| *identity)
+            .map(|(identity, _)| identity)
             .collect();
         who.sort_unstable();
         who
@@ -263,7 +282,7 @@ impl Access {
 
     fn outcome(&self, identity: Sym) -> &[(Sym, Box<[Wanted]>)] {
         let outcome =
-            self.entries.get(&identity).and_then(|entry| self.outcomes.get_index(entry.outcome as usize));
+            self.entries.get(identity).and_then(|entry| self.outcomes.get_index(entry.outcome as usize));
         outcome.map_or(&[], |outcome| outcome)
     }
 
@@ -274,12 +293,12 @@ impl Access {
         let plain = if is_plain { self.plain(list) } else { None };
         if let Some(outcome) = plain {
             self.clear(id);
-            self.entries.insert(id, Entry { outcome, list });
+            self.entries.insert(id, outcome, list);
             return;
         }
         let resolved = self.resolve(evidence, zones, identity);
         let outcome = number(self.outcomes.insert_full(resolved.wanted().into()).0);
-        self.entries.insert(id, Entry { outcome, list });
+        self.entries.insert(id, outcome, list);
         self.boundaries.set(id, resolved.next);
         keep(&mut self.waiting, id, resolved.waiting(id));
         match resolved.lifecycle {

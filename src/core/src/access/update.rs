@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
+use super::entries::Entry;
 use super::rules::Difference;
-use super::{Access, Changed, Entry, Lifecycle, Zones};
+use super::{Access, Changed, Lifecycle, Zones};
 use crate::Sym;
 use crate::evidence::Evidence;
 use crate::facts::Facts;
@@ -79,12 +80,12 @@ impl Access {
         always: impl Fn(Sym) -> bool,
         changed: &mut Changed,
     ) {
-        let before = (self.entries.get(&id).copied(), self.lifecycle(id));
+        let before = (self.entries.get(id).copied(), self.lifecycle(id));
         match identity {
             Some(identity) => self.place(evidence, zones, identity),
             None => {
                 self.clear(id);
-                self.entries.remove(&id);
+                self.entries.remove(id);
             }
         }
         self.note(id, before, always, changed);
@@ -97,7 +98,7 @@ impl Access {
         always: impl Fn(Sym) -> bool,
         changed: &mut Changed,
     ) {
-        let after = self.entries.get(&id).copied();
+        let after = self.entries.get(id).copied();
         let wanted = |entry: Option<Entry>| {
             let outcome = entry.and_then(|entry| self.outcomes.get_index(entry.outcome as usize));
             outcome.map_or(&[][..], |outcome| outcome)
@@ -120,7 +121,7 @@ impl Access {
         let mut reborn = Vec::new();
         for identity in snapshot.identities() {
             let (id, list) = (identity.id(), self.list(identity));
-            if self.entries.get(&id).is_none_or(|entry| entry.list != list) {
+            if self.entries.get(id).is_none_or(|entry| entry.list != list) {
                 reborn.push(id);
             }
         }
@@ -138,7 +139,7 @@ impl Access {
             .iter()
             .map(|roles| roles.iter().any(|role| self.rules.is_touched(*role, difference)))
             .collect();
-        let holders = self.entries.iter().filter(|(_, entry)| lists[entry.list as usize]).map(|(id, _)| *id);
+        let holders = self.entries.iter().filter(|(_, entry)| lists[entry.list as usize]).map(|(id, _)| id);
         let direct = self
             .direct
             .iter()

@@ -24,8 +24,6 @@ pub struct Link {
     pub transferred: bool,
     /// Whether its identity has left and it cannot sign in. It stays so when the identity is forgotten.
     pub left: bool,
-    /// Whether the target was seen to have lost it.
-    pub gone: bool,
     /// Credentials that provost issued, without their secrets.
     pub credentials: Vec<Credential>,
 }
@@ -63,7 +61,6 @@ impl Link {
             sessions_ended: false,
             transferred: false,
             left: false,
-            gone: false,
             credentials: Vec::new(),
         }
     }

@@ -79,6 +79,9 @@ impl Observed {
         // Accounts first: what is told of how they were uses the names of that time.
         self.merge_accounts(&found, delta, doubtful, &mut merged);
         self.merge_names(&found, delta, doubtful, &mut merged);
+        if merged.names {
+            self.unsettle();
+        }
         if !delta && !doubtful {
             self.note_vacant();
         }
@@ -150,8 +153,7 @@ impl Observed {
             let shrunken = before >= shrink.minimum && missing * 100 > before * usize::from(shrink.percent);
             (empty || shrunken).then(|| Sym::new(&format!("{what}: {before} were known, {after} were read")))
         };
-        let known = self.accounts.len().max(self.links.values().filter(|link| !link.gone).count());
-        if let Some(reason) = lost("accounts", known, found.accounts.len(), 1) {
+        if let Some(reason) = lost("accounts", self.tally.accounts, found.accounts.len(), 1) {
             return Some(reason);
         }
         for kind in self.names.kinds() {
@@ -219,8 +221,8 @@ impl Observed {
     fn merge_accounts(&mut self, found: &Collector, delta: bool, doubtful: bool, merged: &mut Merged) {
         let mut after = self.accounts_after(found, delta, doubtful);
         if !delta && !doubtful {
-            for anchor in self.accounts.keys() {
-                after.entry(*anchor).or_insert(None);
+            for (anchor, _) in self.accounts() {
+                after.entry(anchor).or_insert(None);
             }
         }
         for anchor in &found.gone {
@@ -233,7 +235,7 @@ impl Observed {
             }
         }
         for (anchor, seen) in after {
-            if self.accounts.get(&anchor) == seen.as_ref() {
+            if self.account(anchor) == seen.as_ref() {
                 continue;
             }
             if self.receipts.get(&anchor).is_some_and(|at| *at >= found.started) {
@@ -243,11 +245,6 @@ impl Observed {
             merged.before.extend(self.record(anchor).map(|record| (anchor, record)));
             self.set(anchor, seen);
             merged.changed.push(anchor);
-        }
-        if !delta && !doubtful {
-            for link in self.links.values_mut() {
-                link.gone = !self.accounts.contains_key(&link.anchor);
-            }
         }
     }
 
@@ -271,7 +268,7 @@ impl Observed {
         let mut after: FxHashMap<Sym, Option<Seen>> = FxHashMap::default();
         after.reserve(found.accounts.len());
         for (anchor, (seen, told)) in &found.accounts {
-            let known = self.accounts.get(anchor).map(|known| known.entitlements).unwrap_or_default();
+            let known = self.account(*anchor).map(|known| known.entitlements).unwrap_or_default();
             let keeps_known = doubtful || (delta && !told);
             let entitlements = match keeps_known {
                 false => seen.entitlements,
@@ -287,18 +284,18 @@ impl Observed {
             }
         }
         if delta && !doubtful && !found.members.is_empty() {
-            for (anchor, known) in &self.accounts {
-                let seen = after.get(anchor).copied().flatten().unwrap_or(*known);
+            for (anchor, known) in self.accounts() {
+                let seen = after.get(&anchor).copied().flatten().unwrap_or(*known);
                 let lost =
-                    |key: &Key| found.members.get(key).is_some_and(|holders| !holders.contains(anchor));
+                    |key: &Key| found.members.get(key).is_some_and(|holders| !holders.contains(&anchor));
                 if seen.entitlements.iter().any(|key| lost(&key)) {
                     let entitlements = seen.entitlements.iter().filter(|key| !lost(key)).collect();
-                    after.insert(*anchor, Some(Seen { entitlements, ..seen }));
+                    after.insert(anchor, Some(Seen { entitlements, ..seen }));
                 }
             }
         }
         for (anchor, keys) in gained {
-            let known = after.get(&anchor).copied().flatten().or_else(|| self.accounts.get(&anchor).copied());
+            let known = after.get(&anchor).copied().flatten().or_else(|| self.account(anchor).copied());
             // A member that is no account is a group in the group, or an account out of sight.
             let whole = !delta && !doubtful && !found.accounts.contains_key(&anchor);
             let Some(seen) = known.filter(|_| !whole) else { continue };

@@ -10,7 +10,7 @@ mod merge;
 mod names;
 mod receipt;
 mod record;
-mod usernames;
+mod rows;
 
 use std::collections::BTreeSet;
 
@@ -30,21 +30,14 @@ use crate::Sym;
 use crate::facts::TargetFacts;
 use crate::set::{Key, Spec};
 use crate::tally::Tally;
-use usernames::Usernames;
+use rows::Rows;
 
 /// What one target has.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     capabilities: Capabilities,
-    accounts: FxHashMap<Sym, Seen>,
-    usernames: Usernames,
+    rows: Rows,
     names: Names,
-    /// By identity and profile.
-    links: FxHashMap<(Sym, Sym), Link>,
-    /// Every profile in which there was ever a link: a handful.
-    profiles: BTreeSet<Sym>,
-    /// (identity, profile) by anchor.
-    linked: FxHashMap<Sym, (Sym, Sym)>,
     /// When provost itself last changed or looked up an account: what a read says of it counts only when the read
     /// began later.
     receipts: FxHashMap<Sym, Timestamp>,
@@ -112,7 +105,8 @@ pub enum Incomplete {
 impl Observed {
     /// Nothing known yet of a target that can do this.
     pub fn new(capabilities: Capabilities) -> Observed {
-        Observed { names: Names::new(&capabilities), capabilities, ..Observed::default() }
+        let (names, rows) = (Names::new(&capabilities), Rows::new(capabilities.usernames));
+        Observed { names, rows, capabilities, ..Observed::default() }
     }
 
     /// What its connector declares.
@@ -126,27 +120,26 @@ impl Observed {
             return;
         }
         self.names.describe(&capabilities);
+        self.rows.compare(capabilities.usernames);
         self.capabilities = capabilities;
-        self.usernames = Usernames::default();
-        for (anchor, seen) in &self.accounts {
-            self.usernames.insert(fold(&self.capabilities, seen.username), *anchor);
-        }
+        self.unsettle();
     }
 
     /// One account by anchor.
     pub fn account(&self, anchor: Sym) -> Option<&Seen> {
-        self.accounts.get(&anchor)
+        self.rows.seen(anchor)
     }
 
     /// Every account, in no order that means anything.
     pub fn accounts(&self) -> impl ExactSizeIterator<Item = (Sym, &Seen)> {
-        self.accounts.iter().map(|(anchor, seen)| (*anchor, seen))
+        let seen = self.rows.iter().filter_map(|row| Some((row.anchor, row.seen.as_ref()?)));
+        Counted { iter: seen, left: self.tally.accounts }
     }
 
     /// The anchors of the accounts whose username the target takes for this one: none, one, or, on a target that does
     /// not keep its own rules, several.
     pub fn by_username(&self, username: &str) -> Vec<Sym> {
-        self.usernames.get(fold(&self.capabilities, Sym::new(username)))
+        self.rows.named(username)
     }
 
     /// Entitlements by anchor and name, and how they contain one another.
@@ -160,25 +153,41 @@ impl Observed {
     }
 
     /// The link of an identity in a profile.
-    pub fn link(&self, identity: Sym, profile: Sym) -> Option<&Link> {
-        self.links.get(&(identity, profile))
+    pub fn link(&self, identity: Sym, profile: Sym) -> Option<Link> {
+        self.rows.link(self.rows.of((identity, profile))?)
     }
 
     /// The links of an identity, by profile, in order.
-    pub fn links_of(&self, identity: Sym) -> impl Iterator<Item = (Sym, &Link)> {
-        self.profiles
-            .iter()
-            .filter_map(move |profile| Some((*profile, self.links.get(&(identity, *profile))?)))
+    pub fn links_of(&self, identity: Sym) -> impl Iterator<Item = (Sym, Link)> {
+        let profiles = self.rows.profiles().iter();
+        profiles.filter_map(move |profile| Some((*profile, self.link(identity, *profile)?)))
     }
 
-    /// Every link with its identity and profile, in no order that means anything.
-    pub fn links(&self) -> impl ExactSizeIterator<Item = (Sym, Sym, &Link)> {
-        self.links.iter().map(|((identity, profile), link)| (*identity, *profile, link))
+    /// How many links there are.
+    pub fn links(&self) -> usize {
+        self.rows.links()
+    }
+
+    /// Notes that the plan finds nothing to do here for an identity as it is now. `number` is not 0 and stands for
+    /// everything that the identity is to have; it is given back by [`Observed::settled`] until anything is different
+    /// here.
+    pub fn settle(&self, identity: Sym, number: u32) {
+        self.rows.settle(identity, number);
+    }
+
+    /// The identity of every linked account, and the number under which it was settled; 0 where it is not.
+    pub fn settled(&self) -> impl Iterator<Item = (Sym, u32)> {
+        self.rows.settled()
+    }
+
+    /// Forgets what was settled: rules of the target are different.
+    pub fn unsettle(&mut self) {
+        self.rows.unsettle();
     }
 
     /// Whose account it is, and in which profile.
     pub fn owner(&self, anchor: Sym) -> Option<(Sym, Sym)> {
-        self.linked.get(&anchor).copied()
+        self.rows.get(anchor)?.owner
     }
 
     /// What access has to know of it.
@@ -234,57 +243,47 @@ impl Observed {
 
     /// Sets or removes an account and keeps every index and count equal to it. Whether anything changed.
     fn set(&mut self, anchor: Sym, after: Option<Seen>) -> bool {
-        let before = self.accounts.get(&anchor).copied();
+        let before = self.rows.seen(anchor).copied();
         if before == after {
             return false;
         }
         self.tally.update(before.as_ref(), after.as_ref());
-        if before.map(|seen| seen.username) != after.map(|seen| seen.username) {
-            if let Some(seen) = before {
-                self.usernames.remove(fold(&self.capabilities, seen.username), anchor);
-            }
-            if let Some(seen) = after {
-                self.usernames.insert(fold(&self.capabilities, seen.username), anchor);
-            }
-        }
-        match after {
-            Some(seen) => self.accounts.insert(anchor, seen),
-            None => self.accounts.remove(&anchor),
-        };
-        if let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner)) {
-            link.gone = after.is_none();
-            if after.is_some_and(|seen| seen.state == provost_sdk::State::Enabled) {
+        self.rows.set_seen(anchor, after);
+        if self.rows.get(anchor).is_some_and(rows::Row::is_enabled) {
+            self.rows.change(anchor, |link| {
                 link.disabled = None;
                 link.sessions_ended = false;
-            }
+            });
         }
         true
     }
+}
 
-    fn set_link(&mut self, identity: Sym, profile: Sym, link: Link) {
-        let anchor = link.anchor;
-        self.profiles.insert(profile);
-        if let Some(before) = self.links.insert((identity, profile), link) {
-            self.linked.remove(&before.anchor);
-        }
-        if let Some(other) = self.linked.insert(anchor, (identity, profile))
-            && other != (identity, profile)
-        {
-            self.links.remove(&other);
-        }
+/// An iterator of which it is known how much is left.
+struct Counted<I> {
+    iter: I,
+    left: usize,
+}
+
+impl<I: Iterator> Iterator for Counted<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        let next = self.iter.next();
+        self.left -= usize::from(next.is_some());
+        next
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
     }
 }
+
+impl<I: Iterator> ExactSizeIterator for Counted<I> {}
 
 impl<'a> Complete<'a> {
     /// What was read.
     pub fn observed(self) -> &'a Observed {
         self.0
-    }
-}
-
-fn fold(capabilities: &Capabilities, username: Sym) -> Sym {
-    match capabilities.usernames {
-        provost_sdk::Comparison::Exact => username,
-        comparison => Sym::new(&comparison.fold(username.as_str())),
     }
 }

@@ -29,7 +29,7 @@ impl Observed {
                 let anchor = Sym::new(account.anchor.as_str());
                 self.witness(anchor, Some(account), at);
                 if self.owner(anchor) != Some((identity, profile)) {
-                    self.set_link(identity, profile, Link::new(anchor, Origin::Created));
+                    self.rows.set_link((identity, profile), Link::new(anchor, Origin::Created));
                 }
                 return;
             }
@@ -45,13 +45,10 @@ impl Observed {
             self.witness(anchor, account.as_ref(), at);
         }
         if let Operation::Delete { .. } = operation {
-            if let Some(owner) = self.linked.remove(&anchor) {
-                self.links.remove(&owner);
-            }
+            self.rows.unlink(anchor);
             return;
         }
-        let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner)) else { return };
-        match operation {
+        self.rows.change(anchor, |link| match operation {
             Operation::Grant { entitlement, .. } => link.ours = link.ours.with(key(&entitlement.key())),
             Operation::Revoke { entitlement, .. } => link.ours = link.ours.without(key(&entitlement.key())),
             Operation::Disable { .. } => link.disabled = Some(at),
@@ -82,7 +79,7 @@ impl Observed {
             | Operation::Rename { .. }
             | Operation::Delete { .. }
             | Operation::Replace { .. } => {}
-        }
+        });
     }
 
     /// Takes in what a look-up found: the account, or that it is not there. `began` is when it was asked.
@@ -97,45 +94,46 @@ impl Observed {
     ///
     /// What it holds of `wanted` becomes provost's own, so that it goes when the identity no longer has it.
     pub fn adopt(&mut self, identity: Sym, profile: Sym, anchor: Sym, wanted: Set<Key>) -> bool {
-        let Some(seen) = self.accounts.get(&anchor) else { return false };
+        let Some(seen) = self.account(anchor) else { return false };
         let ours = seen.entitlements.iter().filter(|key| wanted.contains(*key)).collect();
-        self.set_link(identity, profile, Link { ours, ..Link::new(anchor, Origin::Adopted) });
+        self.rows.set_link((identity, profile), Link { ours, ..Link::new(anchor, Origin::Adopted) });
         true
     }
 
     /// Links an account that is there to the identity whose intent made it, when the answer to that call was lost.
     /// Whether there is such an account.
     pub fn made(&mut self, identity: Sym, profile: Sym, anchor: Sym) -> bool {
-        let there = self.accounts.contains_key(&anchor);
+        let there = self.account(anchor).is_some();
         if there {
-            self.set_link(identity, profile, Link::new(anchor, Origin::Created));
+            self.rows.set_link((identity, profile), Link::new(anchor, Origin::Created));
         }
         there
     }
 
     /// What an identity is to have and was found to have becomes provost's own.
     pub fn claim(&mut self, identity: Sym, profile: Sym, keys: Set<Key>) {
-        if let Some(link) = self.links.get_mut(&(identity, profile)) {
-            link.ours = link.ours.iter().chain(keys.iter()).collect();
+        if let Some(link) = self.link(identity, profile) {
+            let ours = link.ours.iter().chain(keys.iter()).collect();
+            self.rows.change(link.anchor, |link| link.ours = ours);
         }
     }
 
     /// Remembers that an identity has left and its account cannot sign in, or that it is there again.
     pub fn mark_left(&mut self, identity: Sym, profile: Sym, left: bool) {
-        if let Some(link) = self.links.get_mut(&(identity, profile)) {
-            link.left = left;
+        if let Some(link) = self.link(identity, profile) {
+            self.rows.change(link.anchor, |link| link.left = left);
         }
     }
 
     /// Forgets a link; the account stays and is linked to nobody.
     pub fn unlink(&mut self, identity: Sym, profile: Sym) -> Option<Link> {
-        let link = self.links.remove(&(identity, profile))?;
-        self.linked.remove(&link.anchor);
+        let link = self.link(identity, profile)?;
+        self.rows.unlink(link.anchor);
         Some(link)
     }
 
     fn witness(&mut self, anchor: Sym, account: Option<&Account>, at: Timestamp) {
-        let known = self.accounts.get(&anchor).map(|known| known.entitlements);
+        let known = self.account(anchor).map(|known| known.entitlements);
         let seen = account.map(|account| {
             let seen = Seen::of(account);
             match account.entitlements {
@@ -144,11 +142,6 @@ impl Observed {
             }
         });
         self.set(anchor, seen);
-        if seen.is_none()
-            && let Some(link) = self.linked.get(&anchor).and_then(|owner| self.links.get_mut(owner))
-        {
-            link.gone = true;
-        }
         self.receipts.insert(anchor, at);
     }
 
@@ -161,10 +154,9 @@ impl Observed {
         let key = key(&entitlement.key());
         let holders: rustc_hash::FxHashSet<Sym> = holders.map(Sym::new).collect();
         let changed: Vec<(Sym, Seen)> = self
-            .accounts
-            .iter()
+            .accounts()
             .filter(|(anchor, seen)| seen.entitlements.contains(key) != holders.contains(anchor))
-            .map(|(anchor, seen)| (*anchor, *seen))
+            .map(|(anchor, seen)| (anchor, *seen))
             .collect();
         for (anchor, seen) in changed {
             let holds = holders.contains(&anchor);
@@ -173,13 +165,16 @@ impl Observed {
             self.set(anchor, Some(Seen { entitlements, ..seen }));
             self.receipts.insert(anchor, at);
         }
-        for link in self.links.values_mut() {
-            let holds = holders.contains(&link.anchor);
-            if holds && !link.ours.contains(key) {
-                link.ours = link.ours.with(key);
-            } else if !holds && link.ours.contains(key) {
-                link.ours = link.ours.without(key);
-            }
+        let ours: Vec<(Sym, bool)> = self
+            .rows
+            .iter()
+            .filter_map(|row| Some((row.anchor, self.rows.link(row)?.ours.contains(key))))
+            .filter(|(anchor, ours)| *ours != holders.contains(anchor))
+            .collect();
+        for (anchor, was) in ours {
+            self.rows.change(anchor, |link| {
+                link.ours = if was { link.ours.without(key) } else { link.ours.with(key) };
+            });
         }
     }
 }

@@ -117,7 +117,7 @@ impl Observed {
     pub fn record(&self, anchor: Sym) -> Option<AccountRecord> {
         let seen = self.account(anchor);
         let link = self.owner(anchor).and_then(|(identity, profile)| {
-            self.link(identity, profile).map(|link| self.link_record(identity, profile, link))
+            self.link(identity, profile).map(|link| self.link_record(identity, profile, &link))
         });
         if seen.is_none() && link.is_none() {
             return None;
@@ -140,9 +140,8 @@ impl Observed {
 
     /// The records of all accounts, and of links whose accounts are gone, in the order of their anchors.
     pub fn records(&self) -> impl Iterator<Item = AccountRecord> {
-        let mut anchors: Vec<Sym> = self.accounts.keys().chain(self.linked.keys()).copied().collect();
+        let mut anchors: Vec<Sym> = self.rows.iter().map(|row| row.anchor).collect();
         anchors.sort_unstable();
-        anchors.dedup();
         anchors.into_iter().filter_map(|anchor| self.record(anchor))
     }
 
@@ -241,25 +240,14 @@ impl Observed {
                 sessions_ended: *sessions_ended,
                 transferred: *transferred,
                 left: *left,
-                gone: seen.is_none(),
                 credentials: credentials.clone(),
             };
-            self.set_link(*identity, *profile, link);
+            self.rows.set_link((*identity, *profile), link);
         }
     }
 
     fn link_record(&self, identity: Sym, profile: Sym, link: &Link) -> LinkRecord {
-        let Link {
-            anchor: _,
-            origin,
-            ours,
-            disabled,
-            sessions_ended,
-            transferred,
-            left,
-            gone: _,
-            credentials,
-        } = link;
+        let Link { anchor: _, origin, ours, disabled, sessions_ended, transferred, left, credentials } = link;
         LinkRecord {
             identity,
             profile,

@@ -38,7 +38,8 @@ pub(super) fn plan_pair(site: &Site<'_>, identity: Sym, drafts: &mut Drafts) {
     let observed = site.view.observed;
     let wanted = site.world.desired.wanted(identity, site.target);
     for Wanted { profile, entitlements } in wanted {
-        let place = place(site, *profile, observed.link(identity, *profile));
+        let link = observed.link(identity, *profile);
+        let place = place(site, *profile, link.as_ref());
         match lifecycle {
             Lifecycle::Suspended => subject.suspended(place, *entitlements, drafts),
             _ => subject.present(place, *entitlements, drafts),
@@ -46,12 +47,12 @@ pub(super) fn plan_pair(site: &Site<'_>, identity: Sym, drafts: &mut Drafts) {
     }
     for (profile, link) in observed.links_of(identity) {
         if !wanted.iter().any(|wanted| wanted.profile == profile) {
-            subject.absent(place(site, profile, Some(link)), drafts);
+            subject.absent(place(site, profile, Some(&link)), drafts);
         }
     }
 }
 
-fn place<'l>(site: &Site<'l>, profile: Sym, link: Option<&'l Link>) -> Place<'l> {
+fn place<'l>(site: &'l Site<'_>, profile: Sym, link: Option<&'l Link>) -> Place<'l> {
     Place { profile, link, account: link.and_then(|link| site.view.observed.account(link.anchor)) }
 }
 

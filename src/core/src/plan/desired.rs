@@ -7,15 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 use provost_sdk::Risk;
 
 use crate::Sym;
-use crate::access::{Lifecycle, Login, Waiting, Wanted};
+use crate::access::{Lifecycle, Login, Mark, Waiting, Wanted};
 use crate::document::{Freeze, LeaverPolicy, Separation, ServiceCredential, Target};
 use crate::evidence::{Power, Thing};
 use crate::observed::Observed;
 
 /// What ought to be, as the plan asks for it. [`super::Resolved`] answers from the documents and access.
 pub trait Desired {
-    /// Every (identity, target) on which something is wanted, in no order that means anything.
-    fn pairs(&self) -> Vec<(Sym, Sym)>;
+    /// Every identity that wants something on a target, with its place among all, in no order that means anything.
+    fn wanting(&self, target: Sym) -> Vec<(usize, Sym)>;
+    /// How an identity stands now; none where that is not kept as numbers, so that nothing is remembered of it.
+    fn mark(&self, identity: Sym) -> Option<Mark>;
     /// The targets on which an identity wants something.
     fn targets_of(&self, identity: Sym) -> Vec<Sym>;
     /// Where in life an identity is.

@@ -8,14 +8,13 @@ mod desired;
 mod leaver;
 mod lists;
 mod order;
+mod pass;
 mod planned;
 mod resolved;
 mod site;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use rustc_hash::{FxHashMap, FxHashSet};
 
 use provost_sdk::Operation;
 
@@ -31,15 +30,14 @@ use site::{Draft, Drafts, Site};
 /// Plans a part of the world.
 pub fn plan(world: World<'_>, scope: &Scope) -> Plan {
     let mut drafts = Drafts::default();
-    let mut pairs = pairs(&world, scope);
     for (target, view) in world.targets {
         if !scope.has_target(*target) {
             continue;
         }
         let mut here = Drafts::default();
         let site = Site::new(*target, *view, world, &mut here);
-        for identity in pairs.remove(target).unwrap_or_default() {
-            account::plan_pair(&site, identity, &mut here);
+        for identity in pass::open(&world, *target, view, scope) {
+            pass::plan(&site, identity, &mut here);
         }
         if scope.identities.is_none() {
             strangers::plan_strangers(&site, &candidates(&here), &mut here);
@@ -63,35 +61,6 @@ pub fn explain(plan: &mut Plan, mut why: impl FnMut(&Planned) -> Vec<String>) {
     for planned in &mut plan.operations {
         planned.causes = why(planned);
     }
-}
-
-/// Whom to plan for on each target: who has something there or is to have it.
-fn pairs(world: &World<'_>, scope: &Scope) -> FxHashMap<Sym, Vec<Sym>> {
-    let mut pairs: FxHashMap<Sym, FxHashSet<Sym>> = FxHashMap::default();
-    match &scope.identities {
-        Some(identities) => {
-            for identity in identities {
-                for target in world.desired.targets_of(*identity) {
-                    pairs.entry(target).or_default().insert(*identity);
-                }
-                for (target, view) in world.targets {
-                    if view.observed.links_of(*identity).next().is_some() {
-                        pairs.entry(*target).or_default().insert(*identity);
-                    }
-                }
-            }
-        }
-        None => {
-            for (identity, target) in world.desired.pairs() {
-                pairs.entry(target).or_default().insert(identity);
-            }
-            for (target, view) in world.targets {
-                let linked = view.observed.links().map(|(identity, _, _)| identity);
-                pairs.entry(*target).or_default().extend(linked);
-            }
-        }
-    }
-    pairs.into_iter().map(|(target, identities)| (target, identities.into_iter().collect())).collect()
 }
 
 /// Accounts that may belong to somebody who is to have one.

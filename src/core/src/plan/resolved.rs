@@ -1,7 +1,7 @@
 //! What ought to be, answered from the documents that count and from access.
 
 use crate::Sym;
-use crate::access::{Access, Lifecycle, Login, Waiting, Wanted, risk};
+use crate::access::{Access, Lifecycle, Login, Mark, Waiting, Wanted, risk};
 use crate::document::ServiceCredential;
 use crate::evidence::{Evidence, Power, Thing};
 use crate::facts::Facts;
@@ -24,9 +24,12 @@ pub struct Resolved<'a> {
 }
 
 impl Desired for Resolved<'_> {
-    fn pairs(&self) -> Vec<(Sym, Sym)> {
-        let of = |identity| self.access.targets_of(identity).map(move |target| (identity, target));
-        self.access.identities().flat_map(of).collect()
+    fn wanting(&self, target: Sym) -> Vec<(usize, Sym)> {
+        self.access.wanting(target).collect()
+    }
+
+    fn mark(&self, identity: Sym) -> Option<Mark> {
+        self.access.mark(identity)
     }
 
     fn targets_of(&self, identity: Sym) -> Vec<Sym> {

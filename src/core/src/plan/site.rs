@@ -89,6 +89,11 @@ pub(super) struct ListChange {
 }
 
 impl Drafts {
+    pub(super) fn is_empty(&self) -> bool {
+        let Drafts { drafts, not_planned, claims, next, lists } = self;
+        drafts.is_empty() && not_planned.is_empty() && claims.is_empty() && next.is_none() && lists.is_empty()
+    }
+
     pub(super) fn absorb(&mut self, other: Drafts) {
         let Drafts { drafts, not_planned, claims, next, lists } = other;
         self.drafts.extend(drafts);

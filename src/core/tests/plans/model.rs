@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use provost_core::Sym;
-use provost_core::access::{Lifecycle, Login, Waiting, Wanted};
+use provost_core::access::{Lifecycle, Login, Mark, Waiting, Wanted};
 use provost_core::document::{Document, ServiceCredential, Target, parse};
 use provost_core::evidence::{MAIN, Power, Thing};
 use provost_core::observed::{Collector, Observed, Shrink};
@@ -27,12 +27,12 @@ pub(super) struct Ought {
 }
 
 impl Desired for Ought {
-    fn pairs(&self) -> Vec<(Sym, Sym)> {
-        self.people
-            .keys()
-            .filter(|id| !self.wanted(**id, self.target).is_empty())
-            .map(|id| (*id, self.target))
-            .collect()
+    fn wanting(&self, target: Sym) -> Vec<(usize, Sym)> {
+        let people = self.people.keys().copied().enumerate();
+        people.filter(|(_, id)| !self.wanted(*id, target).is_empty()).collect()
+    }
+    fn mark(&self, _: Sym) -> Option<Mark> {
+        None
     }
     fn targets_of(&self, identity: Sym) -> Vec<Sym> {
         self.people.contains_key(&identity).then_some(self.target).into_iter().collect()

@@ -427,6 +427,10 @@ impl Engine {
         now: Timestamp,
     ) -> PlanSummary {
         let decided = self.organisation.plan(Some(target), scope, now);
+        // The law of what is settled: passing over it gives the plan that looks at everybody.
+        let mut anew = self.organisation.clone();
+        anew.look_again(None);
+        assert_eq!(decided.plan, anew.plan(Some(target), scope, now).plan, "what is settled changes no plan");
         for (target, anchor) in self.organisation.claim(&decided.plan.claims) {
             let _later = self.record_accounts(target, &[anchor], false, log);
         }
