@@ -109,7 +109,7 @@ fn holders(view: &View, target: Sym, spec: Option<Spec>) -> Vec<Holder> {
     };
     for identity in &wanted {
         let link = observed.and_then(|observed| observed.links_of(*identity).next());
-        let account = link.and_then(|(_, link)| observed?.account(link.anchor));
+        let account = link.as_ref().and_then(|(_, link)| observed?.account(link.anchor));
         let seen = link.is_some_and(|(_, link)| account.is_some() && holds(link.anchor));
         holders.push(Holder {
             identity: Some(*identity),
