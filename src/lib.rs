@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod approval;
+pub mod cache;
 pub mod check;
 pub mod cli;
 pub mod conformance;

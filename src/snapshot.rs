@@ -3,14 +3,16 @@
 //! In: two commits of the desired repository. Out: changes for the core's snapshot. Nothing of the commit is checked
 //! out, followed or run.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Mutex;
 
 use git2::Oid;
 use provost_core::Sym;
 use provost_core::document::{FieldPath, Parsed, Problem, parse};
-use provost_core::snapshot::{Change, File};
+use provost_core::snapshot::{Change, File, Kept};
 
+use crate::cache::Documents;
 use crate::git::{Entry, GitError, Refused, Source, changed_between, files_of, is_document, read_blobs};
 
 /// A larger file is no document: the largest real one, a Target with thousands of entitlements, has 200 KiB.
@@ -29,6 +31,41 @@ pub fn read(source: &Source, from: Option<Oid>, to: Oid) -> Result<Vec<Change>, 
     let mut changes = parse_all(source.path(), entries)?;
     changes.extend(refused.into_iter().map(refuse));
     Ok(changes)
+}
+
+/// All documents of `to`, those that are kept of another commit without reading their files again where they are the
+/// same. Gives also how many files were read.
+pub fn read_kept(
+    source: &Source,
+    kept: Option<Documents>,
+    to: Oid,
+) -> Result<(Vec<Change>, usize), GitError> {
+    let repository = source.open()?;
+    let Some(Documents { commit, kept }) = kept.filter(|kept| repository.find_commit(kept.commit).is_ok())
+    else {
+        let changes = read(source, None, to)?;
+        let files = changes.len();
+        return Ok((changes, files));
+    };
+    let (mut entries, refused) = changed_between(&repository, commit, to)?;
+    let paths = entries.iter().map(|entry| &entry.path).chain(refused.iter().map(|refused| &refused.path));
+    let differ: HashSet<Sym> = paths.map(|path| Sym::new(path)).collect();
+    entries.retain(|entry| entry.blob.is_some());
+    let mut changes = Vec::with_capacity(kept.len() + refused.len());
+    for Kept { path, blob, document } in kept.into_iter().filter(|kept| !differ.contains(&kept.path)) {
+        let Some(document) = document else {
+            let path = path.to_string();
+            entries.push(Entry { path, before: None, blob: Some(Oid::from_bytes(&blob)?) });
+            continue;
+        };
+        let key = Some((document.kind(), document.id()));
+        let parsed = Parsed { key, document: Some(document), less: None, problems: Vec::new() };
+        changes.push(Change { path, file: Some(File { blob, parsed }) });
+    }
+    let files = entries.len();
+    changes.extend(parse_all(source.path(), entries)?);
+    changes.extend(refused.into_iter().map(refuse));
+    Ok((changes, files))
 }
 
 /// The documents below a folder that is no commit, for `check` before anything is committed.

@@ -91,7 +91,7 @@ fn middle(mut values: Vec<f64>) -> f64 {
 fn furnish(folder: &Path) -> Result<(), Failure> {
     let source = Source::new(&folder.join("repository").to_string_lossy(), repository::BEFORE, Path::new(""));
     let mut organisation = measure::nothing(Timestamp::now());
-    measure::cold(&mut organisation, &source, source.resolve(repository::BEFORE)?)?;
+    measure::cold(&mut organisation, &source, None, source.resolve(repository::BEFORE)?)?;
     Ok(targets::furnish(&organisation, folder)?)
 }
 

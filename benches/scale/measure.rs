@@ -1,6 +1,6 @@
 //! One process, one measurement of everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use git2::Oid;
 use jiff::Timestamp;
+use provost::cache::{Accounts, Documents};
 use provost::git::{Source, files_of};
 use provost::{registry, snapshot};
 use provost_core::Sym;
@@ -60,10 +61,15 @@ pub fn nothing(now: Timestamp) -> Organisation {
     Organisation::new(Snapshot::default(), registry::catalog(), Zones::bundled(), now)
 }
 
-/// Takes a commit in from nothing. Gives the seconds of reading and of amending.
-pub fn cold(organisation: &mut Organisation, source: &Source, commit: Oid) -> Result<(f64, f64), Failure> {
+/// Takes a commit in from nothing, or from what is kept. Gives the seconds of reading and of amending.
+pub fn cold(
+    organisation: &mut Organisation,
+    source: &Source,
+    kept: Option<Documents>,
+    commit: Oid,
+) -> Result<(f64, f64), Failure> {
     let begun = Instant::now();
-    let changes = snapshot::read(source, None, commit)?;
+    let (changes, _) = snapshot::read_kept(source, kept, commit)?;
     let read = begun.elapsed().as_secs_f64();
     organisation.amend(changes, true, organisation.access().now());
     let all = begun.elapsed().as_secs_f64();
@@ -82,7 +88,7 @@ pub fn measure(folder: &Path) -> Result<Figures, Failure> {
     let mut figures = Figures { cat_file_s: cat_file(&source, before)?, ..Figures::default() };
 
     let mut organisation = nothing(now);
-    (figures.cold_read_s, figures.cold_amend_s) = cold(&mut organisation, &source, before)?;
+    (figures.cold_read_s, figures.cold_amend_s) = cold(&mut organisation, &source, None, before)?;
     figures.cold_s = figures.cold_read_s + figures.cold_amend_s;
 
     let all: Vec<Sym> = organisation.snapshot().targets().into_iter().map(|target| target.id).collect();
@@ -125,13 +131,14 @@ pub fn measure(folder: &Path) -> Result<Figures, Failure> {
         Ok(taken)
     })?;
 
-    let observed: Vec<_> = organisation
-        .targets()
-        .map(|(id, known)| {
-            (id, known.observed.records().collect::<Vec<_>>(), known.observed.entitlement_records())
-        })
-        .collect();
-    std::fs::write(folder.join("memory.json"), serde_json::to_vec(&observed)?)?;
+    let entitlements: Vec<_> =
+        organisation.targets().map(|(id, known)| (id, known.observed.entitlement_records())).collect();
+    std::fs::write(folder.join("entitlements.json"), serde_json::to_vec(&entitlements)?)?;
+    // The move was made and taken back an odd number of times: what is kept is of the commit after it.
+    let kept =
+        Documents::keep(folder, from, organisation.snapshot()).ok_or("the documents cannot be kept")?;
+    kept.write()?;
+    Accounts::keep(folder, from, organisation.targets().map(|(id, known)| (id, &known.observed))).write()?;
     Ok(figures)
 }
 
@@ -141,11 +148,16 @@ pub fn warm(folder: &Path) -> Result<f64, Failure> {
     let now = Timestamp::now();
     let source = Source::new(&folder.join("repository").to_string_lossy(), BEFORE, &folder.join("mirror"));
     let mut organisation = nothing(now);
-    cold(&mut organisation, &source, source.resolve(BEFORE)?)?;
-    let remembered: Vec<(Sym, Vec<_>, Vec<_>)> =
-        serde_json::from_slice(&std::fs::read(folder.join("memory.json"))?)?;
-    for (target, accounts, entitlements) in remembered {
-        let observed = Observed::load(targets::capabilities(), accounts, entitlements);
+    let documents = Documents::read(folder).ok_or("no documents are kept")?;
+    cold(&mut organisation, &source, Some(documents), source.resolve(BEFORE)?)?;
+    let accounts = Accounts::read(folder).ok_or("no accounts are kept")?;
+    let mut entitlements: BTreeMap<Sym, Vec<_>> =
+        serde_json::from_slice::<Vec<_>>(&std::fs::read(folder.join("entitlements.json"))?)?
+            .into_iter()
+            .collect();
+    for (target, observed) in accounts.targets {
+        let mut observed = observed.with([], entitlements.remove(&target).unwrap_or_default());
+        observed.describe(targets::capabilities());
         let known =
             Known { observed, place: target, adopted: Some(target), hold: None, own_accounts: Vec::new() };
         organisation.place(target, known, now);

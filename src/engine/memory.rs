@@ -21,21 +21,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
+use git2::{ObjectType, Oid, Repository};
 use provost_audit::{Change, TreePath, account_path, encode_component};
 use provost_core::Sym;
 use provost_core::approval::{Approval, Emergency, Uses};
 use provost_core::digest::Digest;
 use provost_core::document::{Kind, parse};
-use provost_core::observed::{AccountRecord, EntitlementRecord};
+use provost_core::observed::{AccountRecord, EntitlementRecord, Observed};
 use provost_core::snapshot::Version;
 use provost_core::step::Suspension;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
 use crate::approval::look::{APPROVAL, Class, EMERGENCY};
-use crate::git::read_blobs;
+use crate::cache::Accounts;
+use crate::git::{Differing, blobs_between, read_blobs};
 use crate::trust::{Authors, Origins, Slot};
+
+/// The folder of accounts.
+const LIVE: &str = "live";
 
 /// What the tree of one audit commit says.
 #[derive(Default)]
@@ -52,14 +56,17 @@ pub(crate) struct Memory {
     pub(crate) uses: Uses,
     /// Files of people, as they signed them.
     pub(crate) signed: Vec<(Class, Vec<u8>)>,
+    /// How many accounts were not in the cache.
+    pub(crate) accounts_read: usize,
 }
 
 /// What is remembered of one target.
 #[derive(Default)]
 pub(crate) struct TargetMemory {
     pub(crate) adopted: Option<Adoption>,
-    pub(crate) entitlements: Vec<EntitlementRecord>,
-    pub(crate) accounts: Vec<AccountRecord>,
+    pub(crate) observed: Observed,
+    entitlements: Vec<EntitlementRecord>,
+    accounts: Vec<AccountRecord>,
 }
 
 /// The commit that counts, and what stands for files of it that are broken.
@@ -115,28 +122,73 @@ pub(crate) struct Adoption {
 }
 
 impl Memory {
-    /// Reads the tree of a commit of the audit log.
-    pub(crate) fn read(path: &Path, repository: &Repository, commit: Oid) -> Result<Memory, EngineError> {
+    /// Reads the tree of a commit of the audit log. Accounts that are `kept` of another commit are read again only where
+    /// they differ.
+    pub(crate) fn read(
+        path: &Path,
+        repository: &Repository,
+        commit: Oid,
+        kept: Option<Accounts>,
+    ) -> Result<Memory, EngineError> {
         let tree = repository.find_commit(commit)?.tree()?;
-        let mut files: Vec<(String, Oid)> = Vec::new();
-        tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
-            if entry.kind() == Some(ObjectType::Blob)
-                && let Ok(name) = entry.name()
-            {
-                files.push((format!("{folder}{name}"), entry.id()));
-            }
-            TreeWalkResult::Ok
-        })?;
-        let ids: Vec<Oid> = files.iter().map(|(_, id)| *id).collect();
         let mut memory = Memory::default();
+        let before = kept.and_then(|kept| Some((repository.find_commit(kept.commit).ok()?, kept.targets)));
+        let before = before.map(|(commit, targets)| commit.tree().map(|tree| (tree, targets))).transpose()?;
+        let mut files: Vec<(String, Oid)> = Vec::new();
+        let mut gone: Vec<(String, Oid)> = Vec::new();
+        let kept_tree = before.map(|(tree, targets)| {
+            for (target, observed) in targets {
+                memory.target(target.as_str()).observed = observed;
+            }
+            tree
+        });
+        let mut differing = Vec::new();
+        for entry in &tree {
+            let Some(name) = entry.name().ok().filter(|name| *name != LIVE) else { continue };
+            match entry.kind() {
+                Some(ObjectType::Blob) => files.push((name.to_owned(), entry.id())),
+                Some(ObjectType::Tree) => {
+                    let folder = repository.find_tree(entry.id())?;
+                    blobs_between(repository, None, Some(&folder), &format!("{name}/"), &mut differing)?;
+                }
+                _ => {}
+            }
+        }
+        let live = |tree: &git2::Tree<'_>| {
+            tree.get_name(LIVE).and_then(|entry| repository.find_tree(entry.id()).ok())
+        };
+        let before = kept_tree.as_ref().and_then(live);
+        blobs_between(repository, before.as_ref(), live(&tree).as_ref(), "live/", &mut differing)?;
+        for Differing { path, before, after } in differing {
+            gone.extend(before.map(|blob| (path.clone(), blob)));
+            files.extend(after.map(|blob| (path, blob)));
+        }
+        let mut forgotten = Memory::default();
+        forgotten.read_files(path, &gone)?;
+        memory.read_files(path, &files)?;
+        for (target, before) in forgotten.targets {
+            let observed = &mut memory.target(target.as_str()).observed;
+            before.accounts.iter().for_each(|account| observed.forget(account.anchor));
+        }
+        for target in memory.targets.values_mut() {
+            let (accounts, entitlements) =
+                (std::mem::take(&mut target.accounts), std::mem::take(&mut target.entitlements));
+            memory.accounts_read += accounts.len();
+            target.observed = std::mem::take(&mut target.observed).with(accounts, entitlements);
+        }
+        Ok(memory)
+    }
+
+    fn read_files(&mut self, repository: &Path, files: &[(String, Oid)]) -> Result<(), EngineError> {
+        let ids: Vec<Oid> = files.iter().map(|(_, id)| *id).collect();
         let mut broken = None;
-        read_blobs(path, &ids, u64::MAX, |blob| {
+        read_blobs(repository, &ids, u64::MAX, |blob| {
             let path = &files[blob.index].0;
-            if let Err(error) = memory.take(path, &blob.bytes.unwrap_or_default()) {
+            if let Err(error) = self.take(path, &blob.bytes.unwrap_or_default()) {
                 broken.get_or_insert(EngineError::Memory { path: path.clone(), why: error.to_string() });
             }
         })?;
-        broken.map_or(Ok(memory), Err)
+        broken.map_or(Ok(()), Err)
     }
 
     fn take(&mut self, path: &str, bytes: &[u8]) -> Result<(), serde_json::Error> {
@@ -171,7 +223,7 @@ impl Memory {
             ["approvals", _] => self.signed.push((Class::Approval, bytes.to_owned())),
             ["emergencies", _] => self.signed.push((Class::Emergency, bytes.to_owned())),
             ["uses.json"] => self.uses = serde_json::from_slice(bytes)?,
-            ["live", target, ..] => {
+            [LIVE, target, ..] => {
                 let account = serde_json::from_slice(bytes)?;
                 self.target(target).accounts.push(account);
             }
@@ -287,4 +339,85 @@ fn pretty(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("records have text keys only");
     bytes.push(b'\n');
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use git2::Signature;
+    use git2::build::TreeUpdateBuilder;
+    use serde_json::json;
+
+    use super::*;
+
+    fn account(anchor: &str, username: &str, identity: Option<&str>) -> (String, serde_json::Value) {
+        let link = identity.map(|identity| {
+            json!({
+                "identity": identity, "profile": "main", "origin": "adopted",
+                "ours": [{"kind": "team", "name": "eng", "anchor": "g-1"}], "disabled": "2026-01-01T00:00:00Z",
+            })
+        });
+        let record = json!({
+            "anchor": anchor, "kind": "user", "username": username, "state": "disabled",
+            "attributes": {"email": username, "keys": ["a", "b"], "active": true},
+            "entitlements": [{"kind": "team", "name": "eng", "anchor": "g-1"}],
+            "link": link,
+        });
+        let record: AccountRecord = serde_json::from_value(record).unwrap();
+        let (path, bytes) = account_file(Sym::new("forge"), Sym::new(anchor), Some(&record));
+        (path.as_str().to_owned(), serde_json::from_slice(&bytes.unwrap()).unwrap())
+    }
+
+    fn commit(repository: &Repository, files: &[(String, serde_json::Value)]) -> Oid {
+        let empty = repository.treebuilder(None).unwrap().write().unwrap();
+        let mut update = TreeUpdateBuilder::new();
+        for (path, value) in files {
+            let blob = repository.blob(value.to_string().as_bytes()).unwrap();
+            update.upsert(path, blob, git2::FileMode::Blob);
+        }
+        let tree = update.create_updated(repository, &repository.find_tree(empty).unwrap()).unwrap();
+        let who = Signature::now("test", "test@example.com").unwrap();
+        repository.commit(None, &who, &who, "test", &repository.find_tree(tree).unwrap(), &[]).unwrap()
+    }
+
+    fn told(memory: &Memory) -> Vec<(Sym, Vec<AccountRecord>, Vec<EntitlementRecord>)> {
+        let of = |(target, memory): (&Sym, &TargetMemory)| {
+            (*target, memory.observed.records().collect(), memory.observed.entitlement_records())
+        };
+        memory.targets.iter().map(of).collect()
+    }
+
+    #[test]
+    fn accounts_that_are_kept_of_one_commit_give_what_reading_another_gives() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let names = (
+            "targets/forge/entitlements.json".to_owned(),
+            json!([{"kind": "team", "anchor": "g-1", "name": "eng", "names": {"eng": true}}]),
+        );
+        let before = [
+            account("1", "ada", Some("p-1")),
+            account("2", "ben", Some("p-2")),
+            account("3", "cy", None),
+            names.clone(),
+        ];
+        // One is gone, its link went to another account, one has another name, one is new.
+        let after = [
+            account("2", "BEN", Some("p-1")),
+            account("3", "cy", None),
+            account("4", "dee", Some("p-2")),
+            names,
+        ];
+        let commits = [commit(&repository, &before), commit(&repository, &after)];
+        for from in commits {
+            for to in commits {
+                let read = |commit, kept| Memory::read(folder.path(), &repository, commit, kept).unwrap();
+                let memory = read(from, None);
+                let targets = memory.targets.iter().map(|(target, memory)| (*target, &memory.observed));
+                Accounts::keep(folder.path(), from, targets).write().unwrap();
+                let again = read(to, Accounts::read(folder.path()));
+                assert_eq!(told(&again), told(&read(to, None)));
+                assert_eq!(again.accounts_read > 0, from != to, "what is the same is not read");
+            }
+        }
+    }
 }

@@ -9,7 +9,6 @@ use provost_audit::key::SigningKey;
 use provost_audit::{Genesis, Log};
 use provost_core::Sym;
 use provost_core::access::Zones;
-use provost_core::observed::Observed;
 use provost_core::organisation::{HeldBy, Known, Organisation};
 use provost_core::snapshot::Snapshot;
 use provost_core::step::{Scope, World};
@@ -24,6 +23,7 @@ use super::shared::Shared;
 use super::trust::{recovery_file, recovery_keys};
 use super::used;
 use super::{Engine, EngineError, rotation};
+use crate::cache::{self, Accounts, Documents, Unwritten};
 use crate::git::{Course, Source};
 use crate::recorder::{Publishing, Recorder};
 use crate::registry;
@@ -94,7 +94,7 @@ impl Engine {
             );
         }
         let installation = log.installation().to_string();
-        let mut memory = remembered(&log)?;
+        let mut memory = remembered(&log, &settings.state)?;
         let tip = log.tip().commit;
         let agreement = Agreement::restore(&mut memory);
         let inbox = Inbox::remembering(&agreement.uses, &memory.signed);
@@ -155,7 +155,13 @@ impl Engine {
             match self.source.holding(commit) {
                 Some(source) => {
                     self.organisation.use_ids(self.desired.reused.iter().copied());
-                    self.organisation.amend(snapshot::read(&source, None, commit)?, false, now);
+                    let state = &self.settings.state;
+                    let (changes, read) = snapshot::read_kept(&source, Documents::read(state), commit)?;
+                    self.organisation.amend(changes, false, now);
+                    if read >= cache::STALE {
+                        let documents = Documents::keep(state, commit, self.organisation.snapshot());
+                        documents.into_iter().for_each(Unwritten::write_later);
+                    }
                 }
                 None => {
                     self.unread = true;
@@ -178,14 +184,13 @@ impl Engine {
             let Some(document) = self.organisation.snapshot().target(id) else { continue };
             let place = Sym::new(&registry::place(document));
             let adopted = self.adopted_place(id);
-            let (accounts, entitlements) = (remembered.accounts, remembered.entitlements);
+            let mut observed = remembered.observed;
             // What was seen at another place says nothing of this one.
-            let observed = if adopted.is_none_or(|adopted| adopted == place) {
-                Observed::load(Default::default(), accounts, entitlements)
-            } else {
+            if adopted.is_some_and(|adopted| adopted != place) {
+                let former = std::mem::take(&mut observed);
+                let (accounts, entitlements) = (former.records().collect(), former.entitlement_records());
                 self.former.insert(id, Former { accounts, entitlements });
-                Observed::default()
-            };
+            }
             let known = Known { observed, place, adopted, hold: None, own_accounts: Vec::new() };
             self.organisation.place(id, known, now);
             self.open_target(id);
@@ -209,11 +214,16 @@ pub(super) fn source(settings: &Settings) -> Source {
     Source::new(&settings.repository.url, &settings.repository.branch, &mirror)
 }
 
-fn remembered(log: &Log) -> Result<Memory, EngineError> {
+fn remembered(log: &Log, state: &Path) -> Result<Memory, EngineError> {
     let path = log.repository();
     let repository = git2::Repository::open_bare(&path)?;
     let commit = git2::Oid::from_str(&log.tip().commit.to_string())?;
-    Memory::read(&path, &repository, commit)
+    let memory = Memory::read(&path, &repository, commit, Accounts::read(state))?;
+    if memory.accounts_read >= cache::STALE {
+        let targets = memory.targets.iter().map(|(target, memory)| (*target, &memory.observed));
+        Accounts::keep(state, commit, targets).write_later();
+    }
+    Ok(memory)
 }
 
 fn publishing(settings: &Settings) -> Option<Publishing> {

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use provost_core::Sym;
 use provost_core::approval::Open;
 use provost_core::document::Document;
-use provost_core::observed::Observed;
 use provost_core::organisation::{Decided, Known, Organisation};
 use provost_core::snapshot::{Snapshot, Version};
 
@@ -89,7 +88,8 @@ impl View {
             .at(at.as_second())?
             .ok_or_else(|| EngineError::Broken(format!("The audit log began after {at}.")))?;
         let own = settings.state.join("provost.git");
-        let memory = Memory::read(&own, &git2::Repository::open(&own)?, Oid::from_str(&record.to_string())?)?;
+        let memory =
+            Memory::read(&own, &git2::Repository::open(&own)?, Oid::from_str(&record.to_string())?, None)?;
         let counted = memory.desired.commit.as_deref().map(Oid::from_str).transpose()?;
         let commit = counted.filter(|commit| source.has(*commit)).ok_or_else(|| {
             EngineError::Broken(format!("The commit that counted at {at} is not in the desired repository."))
@@ -134,7 +134,7 @@ impl View {
             let place = Sym::new(&registry::place(document));
             let remembered = memory.take_target(id);
             let known = Known {
-                observed: Observed::load(Default::default(), remembered.accounts, remembered.entitlements),
+                observed: remembered.observed,
                 place,
                 adopted: remembered.adopted.map(|adoption| Sym::new(&adoption.place)),
                 hold: None,
@@ -193,7 +193,7 @@ fn memory_of(settings: &Settings, source: &Source) -> Result<Option<(Memory, boo
     for (path, own) in [(own, true), (source.path().to_owned(), false)] {
         if let Some(commit) = tip(&path) {
             let repository = git2::Repository::open(&path)?;
-            return Memory::read(&path, &repository, commit).map(|memory| Some((memory, own)));
+            return Memory::read(&path, &repository, commit, None).map(|memory| Some((memory, own)));
         }
     }
     Ok(None)

@@ -15,7 +15,7 @@ use git2::{ErrorCode, Oid, Repository};
 pub use blobs::{Blob, read_blobs};
 pub use branch::{APPROVALS, Branch, FileChange, Listed, PLANS, list, read_small, tip};
 pub use program::run_git;
-pub use tree::{Entry, Refused, changed_between, files_of, is_document};
+pub use tree::{Differing, Entry, Refused, blobs_between, changed_between, files_of, is_document};
 
 /// Why the repository cannot be read.
 #[derive(Debug, thiserror::Error)]

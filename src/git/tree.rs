@@ -27,6 +27,17 @@ pub struct Refused {
     pub why: &'static str,
 }
 
+/// A file that is not the same in two folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    /// From the root, with slashes.
+    pub path: String,
+    /// Its blob in the first.
+    pub before: Option<Oid>,
+    /// Its blob in the second.
+    pub after: Option<Oid>,
+}
+
 /// Folders in folders; deeper trees are made to be slow.
 const MAX_DEPTH: usize = 32;
 
@@ -57,6 +68,43 @@ pub fn changed_between(
     let (from, to) = (repository.find_commit(from)?.tree()?, repository.find_commit(to)?.tree()?);
     walk.compare(Some(&from), Some(&to), "", 0)?;
     Ok((walk.entries, walk.refused))
+}
+
+/// The files that differ between two folders of any repository, as the blobs of both; equal folders are not entered.
+/// Without `from`, every file below `to`. Folders that lie too deep are passed over.
+pub fn blobs_between(
+    repository: &Repository,
+    from: Option<&Tree<'_>>,
+    to: Option<&Tree<'_>>,
+    folder: &str,
+    found: &mut Vec<Differing>,
+) -> Result<(), GitError> {
+    if folder.bytes().filter(|byte| *byte == b'/').count() > MAX_DEPTH {
+        return Ok(());
+    }
+    let mut names: BTreeMap<Vec<u8>, (Option<Side>, Option<Side>)> = BTreeMap::new();
+    for entry in from.iter().flat_map(|tree| tree.iter()) {
+        let side = (entry.id(), entry.filemode(), entry.kind());
+        names.entry(entry.name_bytes().to_owned()).or_default().0 = Some(side);
+    }
+    for entry in to.iter().flat_map(|tree| tree.iter()) {
+        let side = (entry.id(), entry.filemode(), entry.kind());
+        names.entry(entry.name_bytes().to_owned()).or_default().1 = Some(side);
+    }
+    for (name, (before, after)) in names.into_iter().filter(|(_, (before, after))| before != after) {
+        let path = format!("{folder}{}", String::from_utf8_lossy(&name));
+        let (from, to) = (subtree(repository, before)?, subtree(repository, after)?);
+        if from.is_some() || to.is_some() {
+            blobs_between(repository, from.as_ref(), to.as_ref(), &format!("{path}/"), found)?;
+        }
+        let blob =
+            |side: Option<Side>| side.filter(|side| side.2 == Some(ObjectType::Blob)).map(|side| side.0);
+        let (before, after) = (blob(before), blob(after));
+        if before.is_some() || after.is_some() {
+            found.push(Differing { path, before, after });
+        }
+    }
+    Ok(())
 }
 
 struct Walk<'r> {

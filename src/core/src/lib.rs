@@ -17,6 +17,7 @@ pub mod guard;
 pub mod lint;
 pub mod observed;
 pub mod organisation;
+pub mod packed;
 pub mod pattern;
 pub mod plan;
 pub mod set;

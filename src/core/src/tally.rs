@@ -7,7 +7,7 @@ use provost_sdk::State;
 
 use crate::Sym;
 use crate::observed::Seen;
-use crate::set::Key;
+use crate::set::{Key, Set};
 
 /// Counts over the accounts of one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,19 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// The counts over these accounts. Accounts that hold the same are counted together.
+    pub fn of<'a>(accounts: impl Iterator<Item = &'a Seen>) -> Tally {
+        let mut alike: FxHashMap<(Set<Key>, State), (&Seen, usize)> = FxHashMap::default();
+        for seen in accounts {
+            alike.entry((seen.entitlements, seen.state)).or_insert((seen, 0)).1 += 1;
+        }
+        let mut tally = Tally::default();
+        for (seen, times) in alike.into_values() {
+            tally.count(seen, |figure| *figure += times);
+        }
+        tally
+    }
+
     /// Takes a change of one account into account: what it was, and what it is. `None` is no account.
     pub fn update(&mut self, before: Option<&Seen>, after: Option<&Seen>) {
         if before == after {
@@ -80,7 +93,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::set::Set;
 
     fn seen() -> impl Strategy<Value = Option<Seen>> {
         proptest::option::of((any::<bool>(), proptest::collection::vec((0..2u8, 0..3u8), 0..4))).prop_map(
@@ -116,6 +128,7 @@ mod tests {
                     whole.update(None, account.as_ref());
                 }
                 prop_assert_eq!(&tally, &whole);
+                prop_assert_eq!(&tally, &Tally::of(accounts.iter().flatten()));
             }
         }
     }

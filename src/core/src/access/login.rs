@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::Sym;
 use crate::condition::{Asked, Template};
 use crate::document::{EnforcedTemplate, FieldPath, Kind, Problem, Profile, Target};
+use crate::observed::{Field, Seen};
 use crate::snapshot::{Identity, Snapshot};
 
 /// What an account is to look like.
@@ -33,6 +34,8 @@ pub(super) struct Profiles(FxHashMap<Sym, FxHashMap<Sym, Compiled>>);
 #[derive(Clone, Debug)]
 struct Compiled {
     kind: Option<Sym>,
+    /// The name of the attribute that is no attribute.
+    username: Sym,
     /// By attribute: whether it is enforced, and the template or why there is none.
     templates: Vec<(Sym, bool, Result<Template, String>)>,
 }
@@ -47,6 +50,35 @@ impl Profiles {
                 self.0.insert(id, profiles.collect())
             }
         };
+    }
+
+    /// Whether an account is seen to look as [`Profiles::login`] would say, told by symbols alone. `false` also where
+    /// that cannot be told without making the login.
+    pub(super) fn fits(&self, asked: Asked<'_>, target: Sym, profile: Sym, seen: &Seen) -> bool {
+        let identity = match asked {
+            Asked::Person(person, _) => Identity::Person(person),
+            Asked::Service(service) => Identity::Service(service),
+        };
+        let Some(compiled) = self.0.get(&target).and_then(|profiles| profiles.get(&profile)) else {
+            return false;
+        };
+        let mut username = identity.username();
+        for (attribute, enforced, template) in &compiled.templates {
+            let Ok(template) = template else { return false };
+            let Some(value) = template.symbol(asked) else { return false };
+            match value {
+                Some(value) if *attribute == compiled.username => username = value,
+                Some(value) if *enforced && !seen.attributes.contains(Field::text(*attribute, value)) => {
+                    return false;
+                }
+                Some(_) => {}
+                None if *attribute == compiled.username => return false,
+                None if *enforced && seen.attribute(*attribute).is_some() => return false,
+                None => {}
+            }
+        }
+        let own = identity.account(target, profile).and_then(|account| account.username);
+        own.unwrap_or(username) == seen.username
     }
 
     /// The looks of one account. A problem says which template has no value or cannot be read.
@@ -83,7 +115,7 @@ impl Profiles {
                 Ok(template) => template.value(asked),
                 Err(error) => return Err(wrong(error)),
             };
-            if *attribute != *"username" {
+            if compiled.is_none_or(|compiled| *attribute != compiled.username) {
                 match value {
                     Some(value) => drop(login.attributes.insert(*attribute, (value, *enforced))),
                     // Most templates are about people: what a service lacks by its kind is not meant to be cleared.
@@ -114,5 +146,5 @@ fn compiled(profile: &Profile) -> Compiled {
         let template = Template::compile(text.as_str()).map_err(|error| error.message);
         (*attribute, enforced, template)
     });
-    Compiled { kind: profile.kind, templates: templates.collect() }
+    Compiled { kind: profile.kind, username: Sym::new("username"), templates: templates.collect() }
 }

@@ -39,6 +39,7 @@ use resolve::{Birth, Resolved};
 use rules::Rules;
 
 use crate::Sym;
+use crate::condition::Asked;
 use crate::document::{FieldPath, Kind, Problem, Status};
 use crate::evidence::{Evidence, Power};
 use crate::facts::Facts;
@@ -276,8 +277,27 @@ impl Access {
             let message = format!("There is no document of {identity} from which its account could be made");
             return Err(Box::new(Problem::error(identity, FieldPath::root(), "no-identity", message)));
         };
-        let asked = terms::asked_now(document, &self.known_zone(document.timezone()), self.now);
-        self.rules.profiles.login(snapshot, asked, target, profile)
+        self.rules.profiles.login(snapshot, self.asked_now(document), target, profile)
+    }
+
+    /// Whether an account is seen to look as [`Access::login`] says, told without making one; `false` also where it
+    /// cannot be told so.
+    pub fn fits(
+        &self,
+        snapshot: &Snapshot,
+        identity: Sym,
+        target: Sym,
+        profile: Sym,
+        seen: &crate::observed::Seen,
+    ) -> bool {
+        let document = snapshot.identity(identity);
+        document
+            .is_some_and(|document| self.rules.profiles.fits(self.asked_now(document), target, profile, seen))
+    }
+
+    fn asked_now<'a>(&self, document: Identity<'a>) -> Asked<'a> {
+        let only = terms::asked_always(document);
+        only.unwrap_or_else(|| terms::asked_now(document, &self.known_zone(document.timezone()), self.now))
     }
 
     fn outcome(&self, identity: Sym) -> &[(Sym, Box<[Wanted]>)] {

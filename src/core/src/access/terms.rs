@@ -45,6 +45,17 @@ pub(super) fn asked<'a>(person: &'a Person) -> impl Iterator<Item = Asked<'a>> {
     long.chain(short).map(move |post| Asked::Person(person, Some(post)))
 }
 
+/// Who is asked at any instant, where the document says nothing of several employments.
+pub(super) fn asked_always<'a>(identity: Identity<'a>) -> Option<Asked<'a>> {
+    match identity {
+        Identity::Service(service) => Some(Asked::Service(service)),
+        Identity::Person(person) if person.employments.is_empty() => {
+            Some(asked(person).next().unwrap_or(Asked::Person(person, None)))
+        }
+        Identity::Person(_) => None,
+    }
+}
+
 /// Who is asked now: of several employments the first that is under way, else the first. An account has one set of
 /// attributes, so the order in the document decides.
 pub(super) fn asked_now<'a>(identity: Identity<'a>, zone: &TimeZone, now: Timestamp) -> Asked<'a> {

@@ -126,6 +126,17 @@ impl Template {
         Ok(Template::Expression(Expression { typed, footprint }))
     }
 
+    /// The value for this identity as a symbol, where the template is a plain path to a text: the same that
+    /// [`Template::value`] gives. `None` where it is not.
+    pub(crate) fn symbol(&self, of: Asked<'_>) -> Option<Option<Sym>> {
+        match self {
+            Template::Path(field) if !field.is_list() => {
+                Some(of.value(*field).filter(|text| !text.as_str().is_empty()))
+            }
+            Template::Path(_) | Template::Expression(_) => None,
+        }
+    }
+
     /// The value for this identity; `None` where there is none (an absent field, an empty text or list).
     pub fn value(&self, of: Asked<'_>) -> Option<Value> {
         match self {

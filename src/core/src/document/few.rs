@@ -16,6 +16,12 @@ use crate::Sym;
 pub struct Few<T>(Box<[(Sym, T)]>);
 
 impl<T> Few<T> {
+    /// The values of these names, each of which stands once.
+    pub(super) fn of(mut entries: Vec<(Sym, T)>) -> Few<T> {
+        entries.sort_by_key(|(name, _)| *name);
+        Few(entries.into_boxed_slice())
+    }
+
     /// The value of a name.
     pub fn get(&self, name: &Sym) -> Option<&T> {
         let place = self.0.binary_search_by(|(known, _)| known.cmp(name)).ok()?;

@@ -8,6 +8,7 @@ mod few;
 mod flat;
 mod identity;
 mod locate;
+mod packed;
 mod parse;
 mod plain;
 mod policy;

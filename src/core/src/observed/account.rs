@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use provost_sdk::{Account, AccountRef, Anchor, Attributes, EntitlementKey, State, Value};
 
 use crate::Sym;
+use crate::packed::{packed, packed_words};
 use crate::set::{Key, Member, Set};
 
 /// What is known of one account. Its anchor is the key under which it is kept.
@@ -54,6 +55,11 @@ impl Field {
         Field { name, value, form }
     }
 
+    /// An attribute whose value is a text.
+    pub fn text(name: Sym, value: Sym) -> Field {
+        Field { name, value, form: Form::Text }
+    }
+
     /// The value as the connector speaks of it.
     pub fn value(&self) -> Value {
         let text = self.value.as_str();
@@ -65,6 +71,14 @@ impl Field {
             ),
         }
     }
+}
+
+packed_words! {
+    Form { Text = 0, Bool = 1, List = 2 }
+}
+
+packed! {
+    Field { name, value, form }
 }
 
 impl Member for Field {

@@ -11,8 +11,11 @@ use provost_sdk::{Capabilities, State, Value};
 use super::Observed;
 use super::account::{Field, Seen};
 use super::link::{Credential, Link, Origin};
+use super::rows::Rows;
 use crate::Sym;
+use crate::packed::{Reader, Writer};
 use crate::set::{Key, Set};
+use crate::tally::Tally;
 
 /// One account, with its link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +183,35 @@ impl Observed {
         accounts: impl IntoIterator<Item = AccountRecord>,
         entitlements: impl IntoIterator<Item = EntitlementRecord>,
     ) -> Observed {
-        let mut observed = Observed::new(capabilities);
+        Observed::new(capabilities).with(accounts, entitlements)
+    }
+
+    /// Writes the accounts and the links. Entitlements are few, and are read from their records.
+    pub fn pack(&self, into: &mut Writer) {
+        self.rows.pack(into);
+    }
+
+    /// The accounts and links that were written. Nothing follows from absence until the next complete read.
+    pub fn unpack(from: &mut Reader<'_>) -> Option<Observed> {
+        let rows = Rows::unpack(from)?;
+        let tally = Tally::of(rows.iter().filter_map(|row| row.seen.as_ref()));
+        Some(Observed { rows, tally, ..Observed::default() })
+    }
+
+    /// Forgets an account and whose it was: there is no record of it any more.
+    pub fn forget(&mut self, anchor: Sym) {
+        self.rows.unlink(anchor);
+        self.set(anchor, None);
+    }
+
+    /// What is known, and what the records say.
+    #[must_use]
+    pub fn with(
+        self,
+        accounts: impl IntoIterator<Item = AccountRecord>,
+        entitlements: impl IntoIterator<Item = EntitlementRecord>,
+    ) -> Observed {
+        let mut observed = self;
         let mut nesting = BTreeSet::new();
         for record in entitlements {
             let EntitlementRecord { kind, anchor, name, administrative, names, vacant, inside } = record;

@@ -4,6 +4,8 @@
 //! Every change of a row goes through this module, so that a row that still says it is settled is the one that the plan
 //! saw.
 
+mod packed;
+
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash};
@@ -250,17 +252,7 @@ impl Rows {
     fn add(&mut self, anchor: Sym) -> usize {
         let place = self.rows.len();
         let Rows { rows, by_anchor, .. } = self;
-        rows.push(Row {
-            anchor,
-            seen: None,
-            owner: None,
-            ours: Set::empty(),
-            origin: Origin::Created,
-            sessions_ended: false,
-            transferred: false,
-            has_rare: false,
-            settled: Cell::new(0),
-        });
+        rows.push(Row::new(anchor));
         by_anchor.insert_unique(hash(anchor), number(place), |place| hash(rows[*place as usize].anchor));
         place
     }
@@ -323,6 +315,20 @@ impl Rows {
 }
 
 impl Row {
+    fn new(anchor: Sym) -> Row {
+        Row {
+            anchor,
+            seen: None,
+            owner: None,
+            ours: Set::empty(),
+            origin: Origin::Created,
+            sessions_ended: false,
+            transferred: false,
+            has_rare: false,
+            settled: Cell::new(0),
+        }
+    }
+
     /// Whether somebody can sign in with it.
     pub(super) fn is_enabled(&self) -> bool {
         self.seen.is_some_and(|seen| seen.state == State::Enabled)

@@ -59,6 +59,9 @@ fn place<'l>(site: &'l Site<'_>, profile: Sym, link: Option<&'l Link>) -> Place<
 impl Subject<'_, '_> {
     /// The account is to be there.
     fn present(&self, place: Place<'_>, specs: Set<Spec>, drafts: &mut Drafts) {
+        if self.is_as_wanted(place, specs) {
+            return;
+        }
         let login = match self.site.world.desired.login(self.identity, self.site.target, place.profile) {
             Ok(login) => login,
             Err(problem) => {
@@ -79,6 +82,21 @@ impl Subject<'_, '_> {
         let differences = diff(Some(wanted), place.link, place.account, self.site.capabilities);
         self.report_not_here(place, &entitled, drafts);
         self.close(place, Some((&login, kind)), &entitled, &differences, drafts);
+    }
+
+    /// Whether nothing is to be done, told by comparing numbers. Nearly every account is: the others are looked at
+    /// closely.
+    fn is_as_wanted(&self, place: Place<'_>, specs: Set<Spec>) -> bool {
+        let (Some(link), Some(account)) = (place.link, place.account) else { return false };
+        let (site, desired) = (self.site, self.site.world.desired);
+        let entitled = site.entitled(specs);
+        account.state == State::Enabled
+            && account.entitlements == entitled.keys
+            && link.ours == entitled.keys
+            && entitled.not_here.is_empty()
+            && link.credentials.is_empty()
+            && desired.credentials(self.identity).iter().all(|credential| credential.target != site.target)
+            && desired.fits(self.identity, site.target, place.profile, account)
     }
 
     /// The account's look cannot be said; what it holds can.

@@ -10,7 +10,7 @@ use crate::Sym;
 use crate::access::{Lifecycle, Login, Mark, Waiting, Wanted};
 use crate::document::{Freeze, LeaverPolicy, Separation, ServiceCredential, Target};
 use crate::evidence::{Power, Thing};
-use crate::observed::Observed;
+use crate::observed::{Observed, Seen};
 
 /// What ought to be, as the plan asks for it. [`super::Resolved`] answers from the documents and access.
 pub trait Desired {
@@ -33,6 +33,9 @@ pub trait Desired {
     /// # Errors
     /// A sentence for people when a template cannot be evaluated.
     fn login(&self, identity: Sym, target: Sym, profile: Sym) -> Result<Login, String>;
+    /// Whether an account is seen to look as [`Desired::login`] says, told without making one; `false` also where it
+    /// cannot be told so.
+    fn fits(&self, identity: Sym, target: Sym, profile: Sym, seen: &Seen) -> bool;
     /// The credentials that a service has declared.
     fn credentials(&self, identity: Sym) -> &[ServiceCredential];
     /// Who answers for a service (true) or knows its secrets (false); nobody for a person.

@@ -5,6 +5,7 @@ use crate::access::{Access, Lifecycle, Login, Mark, Waiting, Wanted, risk};
 use crate::document::ServiceCredential;
 use crate::evidence::{Evidence, Power, Thing};
 use crate::facts::Facts;
+use crate::observed::Seen;
 use crate::snapshot::Snapshot;
 use provost_sdk::Risk;
 
@@ -54,6 +55,10 @@ impl Desired for Resolved<'_> {
 
     fn login(&self, identity: Sym, target: Sym, profile: Sym) -> Result<Login, String> {
         self.access.login(self.snapshot, identity, target, profile).map_err(|problem| problem.message.clone())
+    }
+
+    fn fits(&self, identity: Sym, target: Sym, profile: Sym, seen: &Seen) -> bool {
+        self.access.fits(self.snapshot, identity, target, profile, seen)
     }
 
     fn credentials(&self, identity: Sym) -> &[ServiceCredential] {

@@ -13,6 +13,7 @@ mod context;
 mod identity;
 mod index;
 mod less;
+mod packed;
 mod report;
 mod rules;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use index::{Names, Referrers};
 
 pub use context::{Catalog, ConnectorFacts, Context};
 pub use identity::Identity;
+pub use packed::Kept;
 pub use version::{Blob, Change, Dirty, File, HeldBack, RuleVersion, Version};
 pub use whole::check;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use provost_core::document::{Kind, parse, schema};
+use provost_core::document::{Document, Kind, parse, schema};
+use provost_core::packed::{Image, Writer};
 use serde_json::{Map, Value};
 
 use crate::in_repository;
@@ -35,6 +36,25 @@ fn the_examples_of_the_format_page_are_documents_of_every_kind() {
         missing.retain(|other| *other != kind);
     }
     assert_eq!(missing, [], "without an example");
+}
+
+#[test]
+fn identities_on_the_format_page_come_back_from_flat_numbers() {
+    let page = std::fs::read_to_string(in_repository("docs/FORMAT.md")).expect("the page is there");
+    let blocks = page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    let documents: Vec<_> = blocks.filter_map(|text| parse("", text.as_bytes()).document).collect();
+    let mut writer = Writer::default();
+    writer.mark();
+    let kept: Vec<_> = documents.iter().filter(|document| document.pack_identity(&mut writer)).collect();
+    assert!(kept.len() > 2, "people and services");
+    let bytes = writer.finish();
+    let image = Image::open(&bytes).expect("it is whole");
+    let texts = image.texts(0..image.len()).expect("its texts");
+    let mut reader = image.reader(0, &texts).expect("its mark");
+    for document in kept {
+        assert_eq!(Document::unpack_identity(&mut reader).as_ref(), Some(document));
+    }
+    assert_eq!(reader.word(), None);
 }
 
 /// The page with what stands between the marks of a name replaced.

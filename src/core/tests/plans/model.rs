@@ -8,7 +8,7 @@ use provost_core::Sym;
 use provost_core::access::{Lifecycle, Login, Mark, Waiting, Wanted};
 use provost_core::document::{Document, ServiceCredential, Target, parse};
 use provost_core::evidence::{MAIN, Power, Thing};
-use provost_core::observed::{Collector, Observed, Shrink};
+use provost_core::observed::{Collector, Observed, Seen, Shrink};
 use provost_core::plan::Desired;
 use provost_core::set::{Set, Spec};
 use provost_sdk::{
@@ -56,6 +56,9 @@ impl Desired for Ought {
         let email = format!("{identity}@example.com").into();
         let attributes = [(Sym::new("email"), (email, true))].into();
         Ok(Login { username: identity, kind: None, attributes, cleared: [].into(), anchor: None })
+    }
+    fn fits(&self, _: Sym, _: Sym, _: Sym, _: &Seen) -> bool {
+        false
     }
     fn credentials(&self, _: Sym) -> &[ServiceCredential] {
         &[]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use provost_core::Sym;
 use provost_core::observed::{Collector, Incomplete, Merged, Observed, Origin, Shrink};
+use provost_core::packed::{Image, Writer};
 use provost_core::set::{Key, Set};
 use provost_sdk::{
     Account, AccountRef, Completeness, Cursor, Entitlement, EntitlementKey, EntitlementRef, Item, Operation,
@@ -237,6 +238,32 @@ fn what_is_known_comes_back_from_its_records() {
     assert_eq!(again.link("p-1".into(), "main".into()).expect("linked").origin, Origin::Adopted);
     assert_eq!(again.tally(), observed.tally());
     assert_eq!(again.complete(at(0), AGE).err(), Some(Incomplete::NeverRead), "records prove no absence");
+}
+
+#[test]
+fn accounts_come_back_from_flat_numbers_as_they_were() {
+    let mut observed = Observed::new(capabilities());
+    let items = vec![account("a", &["eng", "ops"]), account("b", &[]), account("c", &["eng"])];
+    read(&mut observed, 0, items.into_iter().map(Item::Account).collect(), &complete(None));
+    observed.adopt("p-1".into(), "main".into(), "a".into(), Set::new([key("eng")]));
+    observed.adopt("p-1".into(), "admin".into(), "c".into(), Set::empty());
+    let disable = Operation::Disable { account: AccountRef { anchor: "a".into(), username: "a".to_owned() } };
+    let receipt = Receipt::changed(None);
+    observed.receipt(Some(("p-1".into(), "main".into())), &disable, &receipt, at(7));
+    let mut writer = Writer::default();
+    writer.mark();
+    observed.pack(&mut writer);
+    let bytes = writer.finish();
+    let image = Image::open(&bytes).expect("it is whole");
+    let texts = image.texts(0..image.len()).expect("its texts");
+    let again = Observed::unpack(&mut image.reader(0, &texts).expect("its mark")).expect("accounts");
+    let mut again = again.with([], observed.entitlement_records());
+    again.describe(capabilities());
+    assert_eq!(again.records().collect::<Vec<_>>(), observed.records().collect::<Vec<_>>());
+    assert_eq!(again.tally(), observed.tally());
+    assert_eq!(again.links_of("p-1".into()).count(), 2);
+    assert_eq!(again.by_username("A"), observed.by_username("A"), "names are compared as the target does");
+    assert_eq!(again.complete(at(0), AGE).err(), Some(Incomplete::NeverRead), "it proves no absence");
 }
 
 #[derive(Clone, Debug)]

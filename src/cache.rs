@@ -1,0 +1,165 @@
+//! What a restart would have to parse again, as flat numbers in `STATE/cache`: documents of people and services by the
+//! commit that they are of, accounts by the commit of the audit log.
+//!
+//! Only a quicker form of what the two repositories hold, made from them and compared with them by commit: what differs
+//! since is read as always. A file that is missing, damaged, of another build of the program or of a commit that is
+//! gone is passed over and written anew, so the folder can be deleted at any time.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use git2::Oid;
+use provost_core::Sym;
+use provost_core::observed::Observed;
+use provost_core::packed::{Image, Packed, Reader, Writer};
+use provost_core::snapshot::{Kept, Snapshot};
+use rayon::prelude::*;
+
+/// Files that have to be read although there is a cache, from which on it is written anew: reading fewer costs less than
+/// writing.
+pub const STALE: usize = 1000;
+
+/// Raised when the same values are written in another way.
+const FORMAT: u32 = 1;
+
+/// Texts that one thread looks up in one go.
+const PIECE: usize = 1 << 14;
+
+/// Documents of one commit of the desired repository.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    /// The commit.
+    pub commit: Oid,
+    /// Every file of it.
+    pub kept: Vec<Kept>,
+}
+
+/// Accounts by one commit of the audit log.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// The commit.
+    pub commit: Oid,
+    /// What is remembered of each target: its name in the log's tree, and its accounts and links.
+    pub targets: Vec<(Sym, Observed)>,
+}
+
+/// A cache as bytes, on its way to its file.
+pub struct Unwritten {
+    file: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Documents {
+    /// The documents that were kept, if they can be used.
+    pub fn read(state: &Path) -> Option<Documents> {
+        let bytes = std::fs::read(documents_file(state)).ok()?;
+        let (image, texts) = open(&bytes)?;
+        let commit = head(&mut image.reader(0, &texts)?)?;
+        let piece = |mark| Kept::unpack_piece(&mut image.reader(mark, &texts)?);
+        let pieces: Option<Vec<Vec<Kept>>> = (1..image.marks()).into_par_iter().map(piece).collect();
+        Some(Documents { commit, kept: pieces?.into_iter().flatten().collect() })
+    }
+
+    /// The documents of the commit that counts, to be kept; none where they cannot be.
+    pub fn keep(state: &Path, commit: Oid, snapshot: &Snapshot) -> Option<Unwritten> {
+        let mut writer = begin(commit);
+        snapshot.pack(&mut writer).then(|| finish(documents_file(state), writer))
+    }
+}
+
+impl Accounts {
+    /// The accounts that were kept, if they can be used.
+    pub fn read(state: &Path) -> Option<Accounts> {
+        let bytes = std::fs::read(accounts_file(state)).ok()?;
+        let (image, texts) = open(&bytes)?;
+        let commit = head(&mut image.reader(0, &texts)?)?;
+        let target = |mark| {
+            let mut reader = image.reader(mark, &texts)?;
+            Some((Sym::unpack(&mut reader)?, Observed::unpack(&mut reader)?))
+        };
+        let targets: Option<Vec<(Sym, Observed)>> = (1..image.marks()).into_par_iter().map(target).collect();
+        Some(Accounts { commit, targets: targets? })
+    }
+
+    /// What is remembered by a commit of the audit log, to be kept.
+    pub fn keep<'a>(
+        state: &Path,
+        commit: Oid,
+        targets: impl IntoIterator<Item = (Sym, &'a Observed)>,
+    ) -> Unwritten {
+        let mut writer = begin(commit);
+        for (target, observed) in targets {
+            writer.mark();
+            target.pack(&mut writer);
+            observed.pack(&mut writer);
+        }
+        finish(accounts_file(state), writer)
+    }
+}
+
+impl Unwritten {
+    /// Puts the file in place, whole or not at all.
+    pub fn write(self) -> io::Result<()> {
+        let Unwritten { file, bytes } = self;
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let new = file.with_extension("new");
+        std::fs::write(&new, bytes)?;
+        std::fs::rename(new, file)
+    }
+
+    /// The same on a thread of its own, for nobody waits for it.
+    pub fn write_later(self) {
+        std::thread::spawn(move || {
+            if let Err(error) = self.write() {
+                tracing::warn!(%error, "the cache was not written: the next start takes longer");
+            }
+        });
+    }
+}
+
+fn documents_file(state: &Path) -> PathBuf {
+    state.join("cache").join("documents")
+}
+
+fn accounts_file(state: &Path) -> PathBuf {
+    state.join("cache").join("accounts")
+}
+
+fn begin(commit: Oid) -> Writer {
+    let mut writer = Writer::default();
+    writer.mark();
+    Sym::new(&build()).pack(&mut writer);
+    Sym::new(&commit.to_string()).pack(&mut writer);
+    writer
+}
+
+fn finish(file: PathBuf, writer: Writer) -> Unwritten {
+    Unwritten { file, bytes: writer.finish() }
+}
+
+/// The commit, if this build of the program wrote it.
+fn head(reader: &mut Reader<'_>) -> Option<Oid> {
+    let (written_by, commit) = (Sym::unpack(reader)?, Sym::unpack(reader)?);
+    (written_by == *build().as_str()).then(|| Oid::from_str(commit.as_str()).ok())?
+}
+
+fn open(bytes: &[u8]) -> Option<(Image<'_>, Vec<Sym>)> {
+    let image = Image::open(bytes)?;
+    let pieces = (0..image.len()).step_by(PIECE).collect::<Vec<_>>();
+    let symbols = |from: &usize| image.texts(*from..image.len().min(from + PIECE));
+    let texts: Option<Vec<Vec<Sym>>> = pieces.par_iter().map(symbols).collect();
+    Some((image, texts?.concat()))
+}
+
+/// Which build of the program this is. A version alone would not tell two builds of a checkout apart, whose documents
+/// may have other fields.
+fn build() -> String {
+    let program = std::env::current_exe().and_then(std::fs::metadata);
+    let made = program.ok().map(|file| (file.len(), file.modified().ok()));
+    format!("{FORMAT} {} {made:?}", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests;
