@@ -248,8 +248,9 @@ impl Organisation {
             }
             Thing::Link { identity, target, profile, anchor } => {
                 let Some(known) = self.targets.get(&target) else { return Changed::new() };
+                let gone = |anchor| known.observed.account(anchor).is_none();
                 let free = known.observed.owner(anchor).is_none()
-                    && known.observed.link(identity, profile).is_none_or(|link| known.observed.account(link.anchor).is_none());
+                    && known.observed.link(identity, profile).is_none_or(|link| gone(link.anchor));
                 let linked = known.adopted == Some(known.place)
                     && free
                     && self.adopt(target, identity, profile, anchor);

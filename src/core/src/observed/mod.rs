@@ -150,6 +150,7 @@ impl Observed {
     /// People agreed that a name means what bears it now.
     pub fn agree_name(&mut self, kind: Sym, name: Sym) {
         self.names.agree(kind, name);
+        self.unsettle();
     }
 
     /// The link of an identity in a profile.

@@ -241,6 +241,30 @@ fn what_is_known_comes_back_from_its_records() {
 }
 
 #[test]
+fn what_is_settled_is_looked_at_again_when_names_mean_something_else() {
+    let team = |name: &str| {
+        let (kind, anchor, name) = ("team".into(), "eng".into(), name.to_owned());
+        Item::Entitlement(Entitlement { kind, anchor, name, administrative: false })
+    };
+    let mut observed = Observed::new(capabilities());
+    let items = |name: &str| vec![Item::Account(account("a", &["eng"])), team(name)];
+    read(&mut observed, 0, items("Engineering"), &complete(None));
+    observed.adopt("p-1".into(), "main".into(), "a".into(), Set::empty());
+    let settled = |observed: &Observed| observed.settled().map(|(_, number)| number).collect::<Vec<_>>();
+    observed.settle("p-1".into(), 7);
+    read(&mut observed, 10, items("Engineering"), &complete(None));
+    assert_eq!(settled(&observed), [7], "a read that finds the same changes nothing");
+    read(&mut observed, 20, items("Engineers"), &complete(None));
+    assert_eq!(settled(&observed), [0], "it has another name");
+    observed.settle("p-1".into(), 7);
+    observed.agree_name("team".into(), "Engineers".into());
+    assert_eq!(settled(&observed), [0], "people agreed what it means");
+    observed.settle("p-1".into(), 7);
+    observed.describe(provost_sdk::Capabilities::default());
+    assert_eq!(settled(&observed), [0], "its connector says otherwise what it can do");
+}
+
+#[test]
 fn accounts_come_back_from_flat_numbers_as_they_were() {
     let mut observed = Observed::new(capabilities());
     let items = vec![account("a", &["eng", "ops"]), account("b", &[]), account("c", &["eng"])];
