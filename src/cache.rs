@@ -50,14 +50,13 @@ pub struct Unwritten {
 }
 
 impl Documents {
-    /// The documents that were kept, if they can be used.
+    /// The documents that were kept. A file that cannot be used is thrown away, and the log says why.
     pub fn read(state: &Path) -> Option<Documents> {
-        let bytes = std::fs::read(documents_file(state)).ok()?;
-        let (image, texts) = open(&bytes)?;
-        let commit = head(&mut image.reader(0, &texts)?)?;
-        let piece = |mark| Kept::unpack_piece(&mut image.reader(mark, &texts)?);
-        let pieces: Option<Vec<Vec<Kept>>> = (1..image.marks()).into_par_iter().map(piece).collect();
-        Some(Documents { commit, kept: pieces?.into_iter().flatten().collect() })
+        open(&documents_file(state), |image, texts, commit| {
+            let piece = |mark| whole(image, mark, texts, Kept::unpack_piece);
+            let pieces: Option<Vec<Vec<Kept>>> = (1..image.marks()).into_par_iter().map(piece).collect();
+            Some(Documents { commit, kept: pieces?.into_iter().flatten().collect() })
+        })
     }
 
     /// The documents of the commit that counts, to be kept; none where they cannot be.
@@ -68,17 +67,16 @@ impl Documents {
 }
 
 impl Accounts {
-    /// The accounts that were kept, if they can be used.
+    /// The accounts that were kept. A file that cannot be used is thrown away, and the log says why.
     pub fn read(state: &Path) -> Option<Accounts> {
-        let bytes = std::fs::read(accounts_file(state)).ok()?;
-        let (image, texts) = open(&bytes)?;
-        let commit = head(&mut image.reader(0, &texts)?)?;
-        let target = |mark| {
-            let mut reader = image.reader(mark, &texts)?;
-            Some((Sym::unpack(&mut reader)?, Observed::unpack(&mut reader)?))
-        };
-        let targets: Option<Vec<(Sym, Observed)>> = (1..image.marks()).into_par_iter().map(target).collect();
-        Some(Accounts { commit, targets: targets? })
+        open(&accounts_file(state), |image, texts, commit| {
+            let target = |mark| {
+                whole(image, mark, texts, |reader| Some((Sym::unpack(reader)?, Observed::unpack(reader)?)))
+            };
+            let targets: Option<Vec<(Sym, Observed)>> =
+                (1..image.marks()).into_par_iter().map(target).collect();
+            Some(Accounts { commit, targets: targets? })
+        })
     }
 
     /// What is remembered by a commit of the audit log, to be kept.
@@ -130,7 +128,8 @@ fn accounts_file(state: &Path) -> PathBuf {
 fn begin(commit: Oid) -> Writer {
     let mut writer = Writer::default();
     writer.mark();
-    Sym::new(&build()).pack(&mut writer);
+    // Without a name of the build nobody can use what is written.
+    Sym::new(&build().unwrap_or_default()).pack(&mut writer);
     Sym::new(&commit.to_string()).pack(&mut writer);
     writer
 }
@@ -139,26 +138,59 @@ fn finish(file: PathBuf, writer: Writer) -> Unwritten {
     Unwritten { file, bytes: writer.finish() }
 }
 
-/// The commit, if this build of the program wrote it.
-fn head(reader: &mut Reader<'_>) -> Option<Oid> {
-    let (written_by, commit) = (Sym::unpack(reader)?, Sym::unpack(reader)?);
-    (written_by == *build().as_str()).then(|| Oid::from_str(commit.as_str()).ok())?
+/// Opens a file and reads what is in it: its image, the symbols of its texts, the commit that it is of. A file that
+/// does not give a value is no use to anybody and is removed.
+fn open<T>(file: &Path, read: impl FnOnce(&Image<'_>, &[Sym], Oid) -> Option<T>) -> Option<T> {
+    let bytes = match std::fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        bytes => bytes.map_err(|error| error.to_string()),
+    };
+    let value = bytes.and_then(|bytes| parse(&bytes, read).map_err(str::to_owned));
+    value
+        .map_err(|why| {
+            tracing::warn!(file = %file.display(), why, "a cache is thrown away: this start takes longer");
+            // One that cannot be removed is refused again by the next start.
+            drop(std::fs::remove_file(file));
+        })
+        .ok()
 }
 
-fn open(bytes: &[u8]) -> Option<(Image<'_>, Vec<Sym>)> {
-    let image = Image::open(bytes)?;
+fn parse<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&Image<'_>, &[Sym], Oid) -> Option<T>,
+) -> Result<T, &'static str> {
+    const DAMAGED: &str = "it is not what was written";
+    let image = Image::open(bytes).ok_or(DAMAGED)?;
     let pieces = (0..image.len()).step_by(PIECE).collect::<Vec<_>>();
     let symbols = |from: &usize| image.texts(*from..image.len().min(from + PIECE));
     let texts: Option<Vec<Vec<Sym>>> = pieces.par_iter().map(symbols).collect();
-    Some((image, texts?.concat()))
+    let texts = texts.ok_or(DAMAGED)?.concat();
+    let (written_by, commit) =
+        whole(&image, 0, &texts, <(Sym, Sym)>::unpack).ok_or("another version of the program wrote it")?;
+    if build().is_none_or(|build| written_by != *build) {
+        return Err("another build of the program wrote it");
+    }
+    let commit = Oid::from_str(commit.as_str()).map_err(|_| DAMAGED)?;
+    read(&image, &texts, commit).ok_or(DAMAGED)
 }
 
-/// Which build of the program this is. A version alone would not tell two builds of a checkout apart, whose documents
-/// may have other fields.
-fn build() -> String {
-    let program = std::env::current_exe().and_then(std::fs::metadata);
-    let made = program.ok().map(|file| (file.len(), file.modified().ok()));
-    format!("{FORMAT} {} {made:?}", env!("CARGO_PKG_VERSION"))
+/// What is written at a mark, if it is that and no more.
+fn whole<T>(
+    image: &Image<'_>,
+    mark: usize,
+    texts: &[Sym],
+    read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Option<T> {
+    let mut reader = image.reader(mark, texts)?;
+    read(&mut reader).filter(|_| reader.is_done())
+}
+
+/// Which build of the program this is, where that can be told. A version alone would not tell two builds of a checkout
+/// apart, whose documents may have other fields.
+fn build() -> Option<String> {
+    let program = std::fs::metadata(std::env::current_exe().ok()?).ok()?;
+    let made = program.modified().ok()?;
+    Some(format!("{FORMAT} {} {} {made:?}", env!("CARGO_PKG_VERSION"), program.len()))
 }
 
 #[cfg(test)]

@@ -41,8 +41,14 @@ pub fn read_kept(
     to: Oid,
 ) -> Result<(Vec<Change>, usize), GitError> {
     let repository = source.open()?;
-    let Some(Documents { commit, kept }) = kept.filter(|kept| repository.find_commit(kept.commit).is_ok())
-    else {
+    let known = |kept: &Documents| {
+        let known = repository.find_commit(kept.commit).is_ok();
+        if !known {
+            tracing::warn!(commit = %kept.commit, "what is kept of documents is of a commit that is gone");
+        }
+        known
+    };
+    let Some(Documents { commit, kept }) = kept.filter(known) else {
         let changes = read(source, None, to)?;
         let files = changes.len();
         return Ok((changes, files));

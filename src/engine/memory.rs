@@ -132,7 +132,14 @@ impl Memory {
     ) -> Result<Memory, EngineError> {
         let tree = repository.find_commit(commit)?.tree()?;
         let mut memory = Memory::default();
-        let before = kept.and_then(|kept| Some((repository.find_commit(kept.commit).ok()?, kept.targets)));
+        let known = |kept: Accounts| match repository.find_commit(kept.commit) {
+            Ok(commit) => Some((commit, kept.targets)),
+            Err(_) => {
+                tracing::warn!(commit = %kept.commit, "what is kept of accounts is of a commit that is gone");
+                None
+            }
+        };
+        let before = kept.and_then(known);
         let before = before.map(|(commit, targets)| commit.tree().map(|tree| (tree, targets))).transpose()?;
         let mut files: Vec<(String, Oid)> = Vec::new();
         let mut gone: Vec<(String, Oid)> = Vec::new();

@@ -172,3 +172,52 @@ fn a_target_at_another_place_gets_nothing_until_it_is_adopted_there_and_keeps_it
     run_once(&demo);
     assert_eq!(outcomes(&demo, "outcome-applied", "create account").len(), again, "nobody is made twice");
 }
+
+#[test]
+fn what_is_kept_for_a_quick_start_decides_nothing_that_the_commit_does_not_say() {
+    let demo = Demo::once();
+    let path = "people/engineering/nokafor.yaml";
+    demo.write(path, NIA);
+    // Enough people for a cache to be worth while; they begin when nobody runs this any more.
+    for number in 0..1000 {
+        let person = format!(
+            "kind: Person\nid: p-9{number:03}\nname: {{given: Later}}\nusername: later{number}\nemployment: employee\nstart: 2090-01-01\n"
+        );
+        demo.write(&format!("people/later/{number}.yaml"), &person);
+    }
+    demo.commit("Nia joins, and many will");
+    run_once(&demo);
+    let kept = demo.dir().join("state/cache/documents");
+    let keep = || {
+        demo.wait("the documents are kept", SOON, || {
+            run_once(&demo);
+            kept.exists().then_some(())
+        });
+    };
+    keep();
+    let of_before = std::fs::read(&kept).unwrap();
+    demo.write(path, &format!("{NIA}status: departed\n"));
+    demo.commit("Nia leaves");
+    run_once(&demo);
+    let done = || {
+        ["create ", "disable ", "enable "].map(|verb| {
+            let of_nia = outcomes(&demo, "outcome-applied", " for p-2001 on ");
+            of_nia.iter().filter(|line| line.starts_with(verb)).count()
+        })
+    };
+    assert_eq!(done(), [3, 3, 0]);
+
+    // A start with what was kept of the commit before.
+    run_once(&demo);
+    assert!(std::fs::read(&kept).unwrap() == of_before, "one file differs, so it was used");
+    assert_eq!(done(), [3, 3, 0]);
+    // And one with what nobody wrote.
+    std::fs::write(&kept, &of_before[..of_before.len() - 4]).unwrap();
+    let output = demo.provost(&["run", "--once"]);
+    assert_success(&output);
+    let said = text(&output.stderr);
+    assert!(said.contains("a cache is thrown away") && said.contains("not what was written"), "{said}");
+    keep();
+    assert!(std::fs::read(&kept).unwrap() != of_before, "it is of the commit that counts now");
+    assert_eq!(done(), [3, 3, 0]);
+}

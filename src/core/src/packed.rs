@@ -123,10 +123,11 @@ impl<'a> Image<'a> {
         self.marks.len() / WORD
     }
 
-    /// Reads from a mark; `texts` are the symbols of all texts.
+    /// Reads from a mark to the next one; `texts` are the symbols of all texts.
     pub fn reader(&self, mark: usize, texts: &'a [Sym]) -> Option<Reader<'a>> {
-        let words = self.words.get(at(self.marks, mark)? as usize * WORD..)?;
-        Some(Reader { words, texts })
+        let from = at(self.marks, mark)? as usize * WORD;
+        let to = at(self.marks, mark + 1).map_or(self.words.len(), |next| next as usize * WORD);
+        Some(Reader { words: self.words.get(from..to)?, texts })
     }
 }
 
@@ -136,6 +137,11 @@ impl Reader<'_> {
         let (word, rest) = self.words.split_first_chunk::<WORD>()?;
         self.words = rest;
         Some(u32::from_le_bytes(*word))
+    }
+
+    /// Whether everything was read.
+    pub fn is_done(&self) -> bool {
+        self.words.is_empty()
     }
 
     /// How many values of at least a word can still follow.
@@ -311,6 +317,8 @@ mod tests {
         writer.mark();
         vec![Some(Sym::new("ada")), None, Some(Sym::new("")), Some(Sym::new("Åsa"))].pack(&mut writer);
         (true, vec![-1_i64, i64::MAX]).pack(&mut writer);
+        writer.mark();
+        writer.word(7);
         writer.finish()
     }
 
@@ -325,7 +333,10 @@ mod tests {
         let names = Vec::<Option<Sym>>::unpack(&mut reader).expect("names");
         assert_eq!(names, [Some("ada"), None, Some(""), Some("Åsa")].map(|name| name.map(Sym::new)));
         assert_eq!(<(bool, Vec<i64>)>::unpack(&mut reader), Some((true, vec![-1, i64::MAX])));
+        assert!(reader.is_done(), "the next mark ends it");
         assert_eq!(reader.word(), None, "and no more");
+        let mut next = image.reader(1, &texts).expect("the second mark");
+        assert_eq!((next.word(), next.word()), (Some(7), None));
     }
 
     proptest! {
