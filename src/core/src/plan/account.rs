@@ -95,6 +95,7 @@ impl Subject<'_, '_> {
             && link.ours == entitled.keys
             && entitled.not_here.is_empty()
             && link.credentials.is_empty()
+            && !link.left
             && desired.credentials(self.identity).iter().all(|credential| credential.target != site.target)
             && desired.fits(self.identity, site.target, place.profile, account)
     }

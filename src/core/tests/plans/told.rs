@@ -29,8 +29,12 @@ pub(super) fn plan(story: &Story) -> String {
         let mut keys: Vec<String> =
             claim.keys.iter().map(|key| format!("{}:{}", key.kind, key.anchor)).collect();
         keys.sort();
-        let left = if claim.left { "has left" } else { "" };
-        writeln!(told, "claimed: {} {}: {}{left}", claim.target, claim.identity, keys.join(", "))
+        let life = match (claim.left, keys.is_empty()) {
+            (true, _) => "has left",
+            (false, true) => "has not left",
+            (false, false) => "",
+        };
+        writeln!(told, "claimed: {} {}: {}{life}", claim.target, claim.identity, keys.join(", "))
             .expect("a text");
     }
     if let Some(next) = plan.next {
