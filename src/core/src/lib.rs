@@ -19,6 +19,7 @@ pub mod observed;
 pub mod organisation;
 pub mod packed;
 pub mod pattern;
+mod pieces;
 pub mod plan;
 pub mod set;
 pub mod snapshot;

@@ -6,9 +6,9 @@
 
 mod packed;
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 use jiff::Timestamp;
@@ -51,8 +51,12 @@ pub(super) struct Row {
     transferred: bool,
     has_rare: bool,
     /// The number under which the plan found that nothing is to be done for the owner; 0 since any change.
-    settled: Cell<u32>,
+    settled: Settled,
 }
+
+/// A number that whoever only reads the table may write: plans of several identities are made at once.
+#[derive(Debug, Default)]
+struct Settled(AtomicU32);
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rare {
@@ -314,6 +318,22 @@ impl Rows {
     }
 }
 
+impl Settled {
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, number: u32) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+}
+
+impl Clone for Settled {
+    fn clone(&self) -> Settled {
+        Settled(AtomicU32::new(self.get()))
+    }
+}
+
 impl Row {
     fn new(anchor: Sym) -> Row {
         Row {
@@ -325,7 +345,7 @@ impl Row {
             sessions_ended: false,
             transferred: false,
             has_rare: false,
-            settled: Cell::new(0),
+            settled: Settled::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::evidence::{Power, Thing};
 use crate::observed::{Observed, Seen};
 
 /// What ought to be, as the plan asks for it. [`super::Resolved`] answers from the documents and access.
-pub trait Desired {
+pub trait Desired: Sync {
     /// Every identity that wants something on a target, with its place among all, in no order that means anything.
     fn wanting(&self, target: Sym) -> Vec<(usize, Sym)>;
     /// How an identity stands now; none where that is not kept as numbers, so that nothing is remembered of it.

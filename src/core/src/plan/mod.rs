@@ -34,11 +34,9 @@ pub fn plan(world: World<'_>, scope: &Scope) -> Plan {
         if !scope.has_target(*target) {
             continue;
         }
-        let mut here = Drafts::default();
+        let open = pass::open(&world, *target, view, scope);
+        let mut here = pass::plan(&world, *target, view, &open);
         let site = Site::new(*target, *view, world, &mut here);
-        for identity in pass::open(&world, *target, view, scope) {
-            pass::plan(&site, identity, &mut here);
-        }
         if scope.identities.is_none() {
             strangers::plan_strangers(&site, &candidates(&here), &mut here);
             strangers::report_nesting(&site, &mut here);

@@ -8,6 +8,10 @@ use super::account::plan_pair;
 use super::desired::{Scope, TargetView, World};
 use super::site::{Drafts, Site};
 use crate::Sym;
+use crate::pieces::in_pieces;
+
+/// Identities that are worth a thread of their own: some milliseconds of work.
+const PIECE: usize = 2048;
 
 /// Whom to plan for: who has something on the target or is to have it, less those for whom it is known that nothing is
 /// to be done.
@@ -35,8 +39,21 @@ pub(super) fn open(world: &World<'_>, target: Sym, view: &TargetView<'_>, scope:
     open
 }
 
-/// Plans one identity on the target, and remembers if nothing is to be done now or at any later instant.
-pub(super) fn plan(site: &Site<'_>, identity: Sym, drafts: &mut Drafts) {
+/// Plans these identities on the target, many at a time, for none asks what becomes of another; and remembers of which
+/// nothing is to be done now or at any later instant.
+pub(super) fn plan(world: &World<'_>, target: Sym, view: &TargetView<'_>, identities: &[Sym]) -> Drafts {
+    let pieces = in_pieces(identities, PIECE, |piece| {
+        let mut drafts = Drafts::default();
+        let site = Site::new(target, *view, *world, &mut drafts);
+        piece.iter().for_each(|identity| plan_one(&site, *identity, &mut drafts));
+        drafts
+    });
+    let mut drafts = Drafts::default();
+    pieces.into_iter().for_each(|piece| drafts.absorb(piece));
+    drafts
+}
+
+fn plan_one(site: &Site<'_>, identity: Sym, drafts: &mut Drafts) {
     let mut own = Drafts::default();
     plan_pair(site, identity, &mut own);
     if !own.is_empty() {

@@ -1,6 +1,6 @@
 //! Whatever there is and whatever ought to be: doing what is planned leaves nothing to plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -34,6 +34,19 @@ prop_compose! {
 }
 
 fn planned(ought: &Ought, document: &Target, observed: &Observed) -> Plan {
+    with_world(ought, document, observed, |world| {
+        let plan = plan(world, &Scope::default());
+        assert_eq!(lint(&plan, &world), [], "the checker finds no fault");
+        plan
+    })
+}
+
+fn with_world<R>(
+    ought: &Ought,
+    document: &Target,
+    observed: &Observed,
+    look: impl FnOnce(World<'_>) -> R,
+) -> R {
     let view =
         TargetView { document, observed, adopted: true, place: "here".into(), hold: None, own_accounts: &[] };
     let targets = [(ought.target, view)].into();
@@ -46,9 +59,7 @@ fn planned(ought: &Ought, document: &Target, observed: &Observed) -> Plan {
         hold: None,
         now: now(),
     };
-    let plan = plan(world, &Scope::default());
-    assert_eq!(lint(&plan, &world), [], "the checker finds no fault");
-    plan
+    look(world)
 }
 
 fn carry_out(plan: &Plan, system: &mut System, observed: &mut Observed) {
@@ -102,4 +113,38 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_plan_of_many_is_the_plans_of_all_of_them() {
+    let set = |numbers: &[u8]| numbers.iter().copied().collect::<BTreeSet<u8>>();
+    let person = |number: u8| Person {
+        lifecycle: match number % 5 {
+            0 => Lifecycle::Suspended,
+            1 => Lifecycle::Left { since: None, successor: None },
+            _ => Lifecycle::Active,
+        },
+        wanted: (!number.is_multiple_of(7)).then(|| set(&[number % 4])),
+        account: (!number.is_multiple_of(3)).then(|| {
+            (!number.is_multiple_of(11), true, number.is_multiple_of(2), set(&[number % 4, 1]), set(&[1]))
+        }),
+    };
+    // Enough for several threads, in parts that are too small for two.
+    let people: Vec<Person> = (0..=u8::MAX).cycle().take(6000).map(person).collect();
+    let (ought, _, observed) = world(&people);
+    let told = |identities: &[Sym]| {
+        let identities = Some(identities.iter().copied().collect());
+        let scope = Scope { identities, ..Scope::default() };
+        let plan = with_world(&ought, &document("full"), &observed, |world| plan(world, &scope));
+        let operations = plan.operations.iter().map(|one| format!("{:?} {:?}", one.identity, one.operation));
+        let others = plan.not_planned.iter().map(|one| format!("{one:?}"));
+        operations.chain(others).chain(plan.claims.iter().map(|one| format!("{one:?}"))).collect::<Vec<_>>()
+    };
+    let everybody: Vec<Sym> = ought.people.keys().copied().collect();
+    let mut apart: Vec<String> = everybody.chunks(1000).flat_map(told).collect();
+    let mut together = told(&everybody);
+    assert!(together.len() > people.len());
+    apart.sort();
+    together.sort();
+    assert_eq!(together, apart);
 }
