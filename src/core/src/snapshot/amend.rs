@@ -15,6 +15,10 @@ use super::rules::judge;
 use super::{Change, Context, Dirty, Identity, Loose, RuleVersion, Slot, Snapshot, Version, slot};
 use crate::Sym;
 use crate::document::{Kind, Lessened, Problem, Severity, Status};
+use crate::pieces::in_pieces;
+
+/// Documents that are worth a thread of their own: some milliseconds of checks. Tests have few documents.
+const PIECE: usize = if cfg!(test) { 2 } else { 4096 };
 
 /// One amendment under way.
 #[derive(Default)]
@@ -271,12 +275,15 @@ impl Snapshot {
         let mut compared: Vec<Slot> = suspects.clone();
         let mut found = Some(FxHashMap::default());
         loop {
-            let checker = Checker::new(self, context, false);
-            let own = |version: &Version, former: Option<&Version>| checker.own(version, former);
-            let conflicts = |version: &Version, former: Option<&Version>| checker.conflicts(version, former);
-            let mut failing = self.failing(&suspects, step, &mut found, own);
+            let own = |checker: &Checker<'_>, version: &Version, former: Option<&Version>| {
+                checker.own(version, former)
+            };
+            let conflicts = |checker: &Checker<'_>, version: &Version, former: Option<&Version>| {
+                checker.conflicts(version, former)
+            };
+            let mut failing = self.failing(&suspects, context, step, &mut found, own);
             if failing.is_empty() {
-                failing = self.failing(&compared, step, &mut found, conflicts);
+                failing = self.failing(&compared, context, step, &mut found, conflicts);
                 compared.clear();
             }
             if failing.is_empty() {
@@ -301,23 +308,26 @@ impl Snapshot {
     fn failing(
         &self,
         slots: &[Slot],
+        context: &Context<'_>,
         step: &Step,
         found: &mut Option<FxHashMap<Slot, Vec<Problem>>>,
-        check: impl Fn(&Version, Option<&Version>) -> Vec<Problem>,
+        check: impl Fn(&Checker<'_>, &Version, Option<&Version>) -> Vec<Problem> + Sync,
     ) -> Vec<(Slot, Vec<Problem>)> {
-        let mut failing = Vec::new();
-        for slot in slots {
-            let (Some(version), Some(former)) = (self.current(*slot), step.before.get(slot)) else {
-                continue;
+        let judged = in_pieces(slots, PIECE, |piece| {
+            let checker = Checker::new(self, context, false);
+            let judge = |slot: &Slot| {
+                let (version, former) = (self.current(*slot)?, step.before.get(slot)?);
+                let is_new = slot.0 == Kind::Person && former.is_none();
+                Some((*slot, is_new, check(&checker, version, former.as_ref())))
             };
-            let problems = check(version, former.as_ref());
+            piece.iter().filter_map(judge).collect::<Vec<_>>()
+        });
+        let mut failing = Vec::new();
+        for (slot, is_new, problems) in judged.into_iter().flatten() {
             if problems.iter().any(|problem| problem.severity == Severity::Error) {
-                failing.push((*slot, problems));
-            } else if let Some(found) = found
-                && slot.0 == Kind::Person
-                && former.is_none()
-            {
-                found.entry(*slot).or_default().extend(problems);
+                failing.push((slot, problems));
+            } else if let Some(found) = found.as_mut().filter(|_| is_new) {
+                found.entry(slot).or_default().extend(problems);
             }
         }
         failing

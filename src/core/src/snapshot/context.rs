@@ -17,11 +17,11 @@ pub struct Context<'a> {
     /// The connectors that there are.
     pub catalog: &'a Catalog,
     /// The risk of an entitlement on a target, or of the account alone, judged by one version of the target.
-    pub risk: &'a dyn Fn(&Target, &GrantSpec) -> Risk,
+    pub risk: &'a (dyn Fn(&Target, &GrantSpec) -> Risk + Sync),
     /// Whether there is evidence for a rule version whose tier is above low.
-    pub agreed: &'a dyn Fn(&RuleVersion) -> bool,
+    pub agreed: &'a (dyn Fn(&RuleVersion) -> bool + Sync),
     /// Whether an id belonged to an identity that has left for good.
-    pub spent: &'a dyn Fn(Sym) -> bool,
+    pub spent: &'a (dyn Fn(Sym) -> bool + Sync),
     /// Departed identities for whom steps remain to be done.
     pub leaving: &'a BTreeSet<Sym>,
     /// Time zones by name.
