@@ -12,16 +12,15 @@ use provost_sdk::{Account, Capabilities, Operation, Read, Receipt, Risk, State};
 
 use crate::Sym;
 use crate::access::{Access, Changed, Lifecycle, Wanted, Zones, risk_by};
-use crate::digest::digest;
 use crate::document::{Freeze, Separation, Status};
-use crate::evidence::{Evidence, Power, RuleStep, Thing};
+use crate::evidence::{Evidence, Power, Thing};
 use crate::facts::Facts;
 use crate::gate::{self, Decision};
 use crate::guard::{self, History, Limits, Part};
 use crate::observed::{Collector, Merged, Observed, Resolved as Named};
 use crate::plan::{self, Desired as _, Plan, Resolved, TargetView};
 use crate::set::{Key, Set, Spec};
-use crate::snapshot::{Catalog, Change, Context, Dirty, RuleVersion, Snapshot};
+use crate::snapshot::{Catalog, Change, Context, Dirty, Snapshot};
 use crate::step::Scope;
 
 /// Everything that is known.
@@ -192,7 +191,7 @@ impl Organisation {
             trusted,
             catalog: &self.catalog,
             risk: &|target, grant| risk_by(target, facts.get(&target.id), grant),
-            agreed: &|version| evidence.covers_rule(&step_of(version)),
+            agreed: &|version| evidence.covers_rule(&version.into()),
             spent: &|id| used.contains(&id),
             leaving: &leaving,
             zones: &self.zones,
@@ -404,11 +403,28 @@ impl Organisation {
                 Scope::Identities(identities) => Some(identities.clone()),
             },
         };
+        self.in_world(now, |world| {
+            let plan = plan::plan(*world, &scope);
+            let decisions = self.decide_in(world, &plan);
+            Decided { plan, decisions }
+        })
+    }
+
+    /// Decides every operation of a plan anew.
+    pub fn decide(&self, plan: &Plan, now: Timestamp) -> Vec<Decision> {
+        self.in_world(now, |world| self.decide_in(world, plan))
+    }
+
+    fn decide_in(&self, world: &plan::World<'_>, plan: &Plan) -> Vec<Decision> {
+        gate::gate(plan, world, &self.evidence, &self.limits(world.targets), &self.history)
+    }
+
+    fn in_world<T>(&self, now: Timestamp, with: impl FnOnce(&plan::World<'_>) -> T) -> T {
         let views = self.views();
         let desired = self.desired();
         let separations: Vec<&Separation> = self.snapshot.separations();
         let freezes: Vec<&Freeze> = self.snapshot.freezes();
-        let world = plan::World {
+        with(&plan::World {
             desired: &desired,
             targets: &views,
             separations: &separations,
@@ -416,11 +432,7 @@ impl Organisation {
             leaver: self.snapshot.lifecycle().map(|lifecycle| lifecycle.leaver),
             hold: self.holds.values().next().copied(),
             now,
-        };
-        let plan = plan::plan(world, &scope);
-        let limits = self.limits(&views);
-        let decisions = gate::gate(&plan, &world, &self.evidence, &limits, &self.history);
-        Decided { plan, decisions }
+        })
     }
 
     /// What ought to be, as a plan asks for it.
@@ -588,14 +600,5 @@ pub fn check_context<'a>(catalog: &'a Catalog, zones: &'a Zones) -> Context<'a> 
         spent: &|_| false,
         leaving: &NOBODY,
         zones,
-    }
-}
-
-fn step_of(version: &RuleVersion) -> RuleStep {
-    RuleStep {
-        kind: version.kind,
-        id: version.id,
-        before: version.before.as_ref().map(|version| digest(&version.document)),
-        after: version.after.as_ref().map(|version| digest(&version.document)),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Council, Open, Pool, PublicKey, Request, Word};
+use super::{Council, Open, Pool, PublicKey, Request, Word, open::find};
 use crate::Sym;
 use crate::digest::Digest;
 
@@ -59,7 +59,8 @@ pub struct Sighting {
     pub pools: BTreeSet<Pool>,
 }
 
-/// What holds now for a statement that was not seen before, to be recorded with it. `open` is what needs agreement now.
+/// What holds now for a statement that was not seen before, to be recorded with it. `open` is what needs agreement now, in
+/// the order of requests.
 pub fn sight(
     council: &dyn Council,
     approver: Sym,
@@ -71,8 +72,7 @@ pub fn sight(
     let mut pools: BTreeSet<Pool> =
         council.groups().into_iter().map(|group| Pool::Group { group }).chain([Pool::Signers]).collect();
     for request in requests {
-        let digest = request.digest();
-        match open.iter().find(|open| open.digest == digest) {
+        match find(open, request) {
             Some(open) => pools.extend(open.needs.parts.iter().map(|part| part.from.clone())),
             None => pools.extend(council.pools(request)),
         }

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use provost_sdk::Risk;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::{
     Anchored, Approval, Authors, Authorship, Council, GrantRequest, Label, Needs, Open, Part, Pool, Request,
-    RuleRequest, Settled, Uses, Word,
+    RuleRequest, Settled, Uses, Word, open::find,
 };
 use crate::Sym;
 use crate::access::Window;
@@ -25,7 +26,7 @@ pub struct Given<'a> {
     pub installation: &'a str,
     /// Every approval that was seen and is not long expired.
     pub approvals: &'a [Approval],
-    /// What needs agreement now.
+    /// What needs agreement now, in the order of requests.
     pub open: &'a [Open],
     /// Who wrote the causing documents.
     pub authors: &'a Authors,
@@ -40,6 +41,8 @@ pub struct Given<'a> {
 pub struct Judged {
     /// What is agreed.
     pub evidence: Evidence,
+    /// The approvals, by id, that a rule rests on that comes into force by them.
+    pub rules: BTreeMap<RuleStep, Vec<Digest>>,
     /// What is missing, by the digest of the open request. What is agreed to is not here.
     pub missing: BTreeMap<Digest, Missing>,
     /// What to remember.
@@ -128,9 +131,9 @@ pub fn judge(council: &dyn Council, given: &Given<'_>) -> Judged {
     let voices = judge.voices(&mut uses);
     uses.settled = judge.standing(&uses);
     let mut evidence = Evidence::default();
-    for group in groups(council, &voices) {
-        judge.settle(&group, &mut uses, &mut evidence);
-    }
+    let mut rules = BTreeMap::new();
+    let new = judge.settle(&voices, &uses, &mut evidence, &mut rules);
+    uses.settled.extend(new);
     uses.settled.sort();
     uses.settled.dedup();
     for settled in &uses.settled {
@@ -138,7 +141,7 @@ pub fn judge(council: &dyn Council, given: &Given<'_>) -> Judged {
     }
     let missing = judge.missing(&voices, &uses);
     let next = judge.next(&uses);
-    Judged { evidence, missing, uses, next }
+    Judged { evidence, rules, missing, uses, next }
 }
 
 /// One approval of one request, for the time of it that is asked for.
@@ -151,11 +154,16 @@ struct Voice<'a> {
     spent: bool,
 }
 
-/// Approvals of one thing.
-struct Group<'v, 'a> {
-    /// Any of their requests: all are of the same thing, grants for different times.
-    request: &'a Request,
-    voices: Vec<&'v Voice<'a>>,
+/// Approvals of one thing together.
+type Voices<'a> = BTreeMap<About, Vec<Voice<'a>>>;
+
+/// What a request is about, whatever its time.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    /// A grant.
+    Power(GrantKey),
+    /// Anything else, by its digest.
+    Request(Digest),
 }
 
 /// By which two grants are the same power: identity, target, place, profile, and the entitlement by anchor where it is
@@ -179,18 +187,16 @@ impl<'a> Judge<'a> {
         let denials = self.given.approvals.iter().filter(|approval| approval.decision == Word::Deny);
         for denial in denials.filter(|denial| self.is_ours(denial) && denial.seen.key) {
             for request in &denial.requests {
-                let digest = request.digest();
-                if self.may_deny(denial, request, digest) {
-                    denied.entry(digest).or_insert(denial.approver);
+                if self.may_deny(denial, request) {
+                    denied.entry(request.digest()).or_insert(denial.approver);
                 }
             }
         }
         denied
     }
 
-    fn may_deny(&self, denial: &Approval, request: &Request, digest: Digest) -> bool {
-        let open = self.given.open.iter().find(|open| open.digest == digest);
-        let pools = match open {
+    fn may_deny(&self, denial: &Approval, request: &Request) -> bool {
+        let pools = match find(self.given.open, request) {
             Some(open) => open.needs.parts.iter().map(|part| part.from.clone()).collect(),
             None => self.council.pools(request),
         };
@@ -204,15 +210,17 @@ impl<'a> Judge<'a> {
     }
 
     /// Every approval of every request for the time that is asked for; what is left of each is cut to that.
-    fn voices(&self, uses: &mut Uses) -> Vec<Voice<'a>> {
-        let mut asked: BTreeMap<Digest, Vec<Window>> = BTreeMap::new();
-        let mut voices = Vec::new();
+    fn voices(&self, uses: &mut Uses) -> Voices<'a> {
+        let mut known: FxHashMap<&Request, (Digest, About, Vec<Window>)> = FxHashMap::default();
+        let mut voices = Voices::new();
         let approvals = self.given.approvals.iter().filter(|approval| approval.decision == Word::Approve);
         for approval in approvals.filter(|approval| self.is_ours(approval)) {
             for request in &approval.requests {
-                let digest = request.digest();
-                let asked = asked.entry(digest).or_insert_with(|| self.council.asked(request));
-                let key = (approval.id, digest);
+                let (digest, about, asked) = known.entry(request).or_insert_with(|| {
+                    let digest = request.digest();
+                    (digest, about(self.council, request, digest), self.council.asked(request))
+                });
+                let key = (approval.id, *digest);
                 let windows = match uses.left.get(&key) {
                     Some(left) => {
                         let left = left.iter().map(|(from, until)| Window { from: *from, until: *until });
@@ -225,7 +233,8 @@ impl<'a> Judge<'a> {
                     uses.left.insert(key, left);
                 }
                 let spent = uses.left.get(&key).is_some_and(Vec::is_empty);
-                voices.push(Voice { approval, request, digest, windows, spent });
+                let voice = Voice { approval, request, digest: *digest, windows, spent };
+                voices.entry(about.clone()).or_default().push(voice);
             }
         }
         voices
@@ -265,51 +274,70 @@ impl<'a> Judge<'a> {
 
     /// Finds for each stretch of time whether enough people agree to it. What is asked for now is settled; what begins
     /// later is agreed to as far as can be said today.
-    fn settle(&self, group: &Group<'_, 'a>, uses: &mut Uses, evidence: &mut Evidence) {
-        let voices: Vec<&&Voice<'_>> =
-            group.voices.iter().filter(|voice| !uses.denied.contains_key(&voice.digest)).collect();
-        let mut edges: BTreeSet<Timestamp> = BTreeSet::new();
-        edges.extend(voices.iter().flat_map(|voice| &voice.windows).flat_map(|of| [of.from, of.until]));
+    fn settle(
+        &self,
+        voices: &Voices<'a>,
+        uses: &Uses,
+        evidence: &mut Evidence,
+        rules: &mut BTreeMap<RuleStep, Vec<Digest>>,
+    ) -> Vec<Settled> {
+        let mut standing: FxHashMap<Request, Vec<&Settled>> = FxHashMap::default();
+        for settled in &uses.settled {
+            standing.entry(timed(&settled.request, Window::ALWAYS)).or_default().push(settled);
+        }
+        let mut new = Vec::new();
+        for voices in voices.values() {
+            let voices: Vec<&Voice<'_>> =
+                voices.iter().filter(|voice| !uses.denied.contains_key(&voice.digest)).collect();
+            for settled in self.settled(&voices) {
+                match settled.request {
+                    // A rule is judged anew until it is in force.
+                    Request::Rule(ref rule) => {
+                        evidence.agree_rule(step(rule));
+                        rules.insert(step(rule), settled.by);
+                    }
+                    _ if time_of(&settled.request).contains(self.given.now) => {
+                        let same = standing.get(&timed(&settled.request, Window::ALWAYS));
+                        if !same.into_iter().flatten().any(|standing| covers(standing, &settled)) {
+                            new.push(settled);
+                        }
+                    }
+                    _ => self.put(evidence, &settled, uses),
+                }
+            }
+        }
+        new
+    }
+
+    /// What approvals of one thing come to, for each stretch of time that is not over.
+    fn settled(&self, voices: &[&Voice<'a>]) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        let edges: BTreeSet<Timestamp> =
+            voices.iter().flat_map(|voice| &voice.windows).flat_map(|of| [of.from, of.until]).collect();
         let edges: Vec<Timestamp> = edges.into_iter().collect();
         for pair in edges.windows(2) {
             let segment = Window { from: pair[0], until: pair[1] };
             if segment.until <= self.given.now {
                 continue;
             }
-            let here: Vec<&Voice<'_>> = voices
-                .iter()
-                .filter(|voice| voice.windows.iter().any(|window| window.contains(segment.from)))
-                .map(|voice| **voice)
-                .collect();
+            let is_here =
+                |voice: &&&Voice<'_>| voice.windows.iter().any(|window| window.contains(segment.from));
+            let here: Vec<&Voice<'_>> = voices.iter().filter(is_here).copied().collect();
+            // Any of their requests: all are of the same thing, grants for different times.
+            let Some(request) = here.first().map(|voice| voice.request) else { continue };
             let at = segment.from.max(self.given.now);
-            for tier in [Risk::Privileged, Risk::Normal] {
-                let Some(by) = self.enough(group.request, &here, tier, at) else { continue };
-                let settled = Settled {
-                    request: timed(group.request, segment),
-                    tier,
-                    since: self.given.now,
-                    label: by.iter().map(|voice| voice.approval.label).min().unwrap_or(Label::Forge),
-                    names: by.iter().map(|voice| voice.digest).collect::<BTreeSet<_>>().into_iter().collect(),
-                    by: by
-                        .iter()
-                        .map(|voice| voice.approval.id)
-                        .collect::<BTreeSet<_>>()
-                        .into_iter()
-                        .collect(),
-                };
-                match settled.request {
-                    // A rule is judged anew until it is in force.
-                    Request::Rule(ref rule) => evidence.agree_rule(step(rule)),
-                    _ if segment.contains(self.given.now) => {
-                        if !uses.settled.iter().any(|standing| covers(standing, &settled)) {
-                            uses.settled.push(settled);
-                        }
-                    }
-                    _ => self.put(evidence, &settled, uses),
-                }
-                break;
-            }
+            let tiers = [Risk::Privileged, Risk::Normal].into_iter();
+            let enough = tiers.filter_map(|tier| Some((tier, self.enough(request, &here, tier, at)?))).next();
+            settled.extend(enough.map(|(tier, by)| Settled {
+                request: timed(request, segment),
+                tier,
+                since: self.given.now,
+                label: by.iter().map(|voice| voice.approval.label).min().unwrap_or(Label::Forge),
+                names: unique(by.iter().map(|voice| voice.digest)),
+                by: unique(by.iter().map(|voice| voice.approval.id)),
+            }));
         }
+        settled
     }
 
     /// The voices that count, where they are enough for a tier.
@@ -339,7 +367,7 @@ impl<'a> Judge<'a> {
 
     /// What a request needs at a tier, who wrote its causes, and who gains.
     fn about(&self, request: &Request, tier: Risk) -> Option<(Needs, Authorship, BTreeSet<Sym>)> {
-        let open = self.given.open.iter().find(|open| open.request == *request);
+        let open = find(self.given.open, request);
         if let Some(open) = open.filter(|open| open.tier == tier) {
             return Some((open.needs.clone(), self.given.authors.of(&open.causes), open.gains.clone()));
         }
@@ -409,26 +437,22 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn missing(&self, voices: &[Voice<'_>], uses: &Uses) -> BTreeMap<Digest, Missing> {
+    fn missing(&self, voices: &Voices<'_>, uses: &Uses) -> BTreeMap<Digest, Missing> {
         let open = self.given.open.iter();
         open.filter_map(|open| Some((open.digest, self.missing_of(open, voices, uses)?))).collect()
     }
 
     /// What one request lacks, for the first instant of it that is not over.
-    fn missing_of(&self, open: &Open, voices: &[Voice<'_>], uses: &Uses) -> Option<Missing> {
+    fn missing_of(&self, open: &Open, voices: &Voices<'_>, uses: &Uses) -> Option<Missing> {
         let at = time_of(&open.request).from.max(self.given.now);
         let authorship = self.given.authors.of(&open.causes);
-        let key = grant_key(self.council, &open.request);
-        let same = |voice: &&Voice<'_>| match &key {
-            Some(key) => grant_key(self.council, voice.request).as_ref() == Some(key),
-            None => voice.digest == open.digest,
-        };
         let denied = uses.denied.get(&open.digest).copied();
-        let voices: Vec<&Voice<'_>> = voices.iter().filter(same).collect();
+        let about = about(self.council, &open.request, open.digest);
+        let voices = voices.get(&about).map_or(&[][..], Vec::as_slice);
         let mut missing = Missing { denied, ..Missing::default() };
         for part in &open.needs.parts {
             let (mut have, mut uncounted) = (BTreeSet::new(), Vec::new());
-            for voice in &voices {
+            for voice in voices {
                 let approver = voice.approval.approver;
                 let covers = voice.windows.iter().any(|window| window.contains(at));
                 match self.refusal(voice, part, &open.needs, &authorship, &open.gains, at) {
@@ -444,8 +468,9 @@ impl<'a> Judge<'a> {
                 continue;
             }
             missing.uncounted.extend(uncounted);
+            let signers = self.council.keys().people(at);
             let could = self.council.members(&part.from).into_iter().filter(|person| {
-                let signs = !part.signed || self.council.keys().people(at).contains(person);
+                let signs = !part.signed || signers.contains(person);
                 let own = authorship.people.contains(person) && !part.authors_count;
                 signs && !own && !open.gains.contains(person) && self.council.is_active(*person)
             });
@@ -467,10 +492,8 @@ impl<'a> Judge<'a> {
         let now = self.given.now;
         let expiries = self.given.approvals.iter().map(|approval| approval.expires);
         // Whichever tier decides, an approval may stop counting when its wait is over.
-        let waits = [Risk::Normal, Risk::Privileged].into_iter().filter_map(|tier| {
-            self.given.open.iter().find(|open| open.tier == tier).and_then(|open| open.needs.expires)
-        });
-        let waits: BTreeSet<SignedDuration> = waits.collect();
+        let waits: BTreeSet<SignedDuration> =
+            self.given.open.iter().filter_map(|open| open.needs.expires).collect();
         let waited = self.given.approvals.iter().flat_map(|approval| {
             waits.iter().filter_map(|length| approval.seen.at.checked_add(*length).ok())
         });
@@ -490,22 +513,8 @@ fn asked_people(part: &Part, authorship: &Authorship) -> u8 {
     part.people.saturating_add(more)
 }
 
-/// Approvals of one thing together.
-fn groups<'v, 'a>(council: &dyn Council, voices: &'v [Voice<'a>]) -> Vec<Group<'v, 'a>> {
-    let mut grants: BTreeMap<GrantKey, Group<'v, 'a>> = BTreeMap::new();
-    let mut others: BTreeMap<&Request, Group<'v, 'a>> = BTreeMap::new();
-    for voice in voices.iter().filter(|voice| !voice.windows.is_empty()) {
-        let empty = || Group { request: voice.request, voices: Vec::new() };
-        match grant_key(council, voice.request) {
-            Some(key) => grants.entry(key).or_insert_with(empty).voices.push(voice),
-            None => others.entry(voice.request).or_insert_with(empty).voices.push(voice),
-        }
-    }
-    grants.into_values().chain(others.into_values()).collect()
-}
-
-fn grant_key(council: &dyn Council, request: &Request) -> Option<GrantKey> {
-    let Request::Grant(grant) = request else { return None };
+fn about(council: &dyn Council, request: &Request, digest: Digest) -> About {
+    let Request::Grant(grant) = request else { return About::Request(digest) };
     let entitlement = grant.entitlement.as_ref().map(|of| {
         let anchor = of.anchor.or_else(|| match council.anchor(grant.target, of.spec()) {
             Anchored::Is(anchor) => Some(anchor),
@@ -513,7 +522,12 @@ fn grant_key(council: &dyn Council, request: &Request) -> Option<GrantKey> {
         });
         (of.kind, of.role, anchor.ok_or(of.name))
     });
-    Some((grant.identity, grant.target, grant.place, grant.profile, entitlement))
+    About::Power((grant.identity, grant.target, grant.place, grant.profile, entitlement))
+}
+
+/// Each once, in order.
+fn unique<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The powers, by name, that an agreement to a grant is about: under the name that was agreed to unless something else
@@ -566,13 +580,10 @@ fn common(left: impl IntoIterator<Item = Window>, right: &[Window]) -> Vec<Windo
     all.filter(|window| !window.is_empty()).collect()
 }
 
-/// Whether what stands already says what would be settled.
+/// Whether what stands already says what would be settled, which is the same but for its time.
 fn covers(standing: &Settled, new: &Settled) -> bool {
     let (old, time) = (time_of(&standing.request), time_of(&new.request));
-    standing.tier >= new.tier
-        && timed(&standing.request, time) == new.request
-        && old.from <= time.from
-        && time.until <= old.until
+    standing.tier >= new.tier && old.from <= time.from && time.until <= old.until
 }
 
 fn ends(since: Timestamp) -> Timestamp {

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use provost_sdk::Risk;
+use provost_sdk::{Risk, Verb};
 use serde::Serialize;
 
 use super::rules::{control, document_of, entitlement};
 use super::{
-    AccountRequest, Anchored, Council, GrantRequest, Limited, NameRequest, Needs, OverrideRequest, Request,
-    RuleRequest,
+    AccountRequest, Anchored, Council, GrantRequest, Limited, NameRequest, Needs, OperationRequest,
+    OverrideRequest, Request, RuleRequest,
 };
 use crate::Sym;
 use crate::access::{Lack, Waiting};
-use crate::digest::{Digest, digest};
+use crate::digest::Digest;
 use crate::document::Kind;
+use crate::evidence::RuleStep;
 use crate::gate::{Decision, required};
 use crate::organisation::{Decided, Organisation};
 use crate::plan::{NotPlanned, Planned, Why};
@@ -76,16 +77,16 @@ pub fn open(organisation: &Organisation, decided: &[&Decided], now: Timestamp) -
     asked.found.into_values().collect()
 }
 
+/// The one that asks for exactly this, among those of [`open`].
+pub(super) fn find<'a>(open: &'a [Open], request: &Request) -> Option<&'a Open> {
+    let place = open.binary_search_by(|open| open.request.cmp(request)).ok()?;
+    Some(&open[place])
+}
+
 /// The request for a rule version that waits.
 pub(super) fn rule_request(version: &RuleVersion) -> RuleRequest {
-    let content =
-        |version: &Option<crate::snapshot::Version>| version.as_ref().map(|of| digest(&of.document));
-    RuleRequest {
-        kind: version.kind,
-        id: version.id,
-        before: content(&version.before),
-        after: content(&version.after),
-    }
+    let RuleStep { kind, id, before, after } = version.into();
+    RuleRequest { kind, id, before, after }
 }
 
 struct Asked<'a> {
@@ -136,6 +137,16 @@ impl Asked<'_> {
                 if let Some(of) = anchor.and_then(account_of) {
                     let tier = control(organisation, of.identity, target, of.profile, Some(of.anchor));
                     self.put(Request::Enable(of), tier.max(Risk::Normal), Vec::new());
+                }
+            }
+            Why::NotCreated => {
+                let anchor = account.as_ref().map(|account| Sym::new(account.anchor.as_str()));
+                if let Some(AccountRequest { identity, target, place, profile, anchor }) =
+                    anchor.and_then(account_of)
+                {
+                    let verb = Verb::Delete;
+                    let of = OperationRequest { verb, identity, target, place, profile, anchor, to: None };
+                    self.put(Request::Operation(of), Risk::Privileged, Vec::new());
                 }
             }
             Why::Candidate { anchor, .. } => {
