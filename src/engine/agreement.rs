@@ -10,7 +10,7 @@ use provost_core::approval::{
     Approval, Authors, Emergency, Given, Missing, Open, Request, Uses, judge, open, overdue,
 };
 use provost_core::digest::Digest;
-use provost_core::evidence::Evidence;
+use provost_core::evidence::{Evidence, RuleStep};
 use provost_core::organisation::{Amended, Decided, Organisation};
 use provost_core::plan::Planned;
 use provost_sdk::{Operation, Risk};
@@ -31,6 +31,8 @@ pub(crate) struct Agreement {
     pub(crate) open: Vec<Open>,
     /// What each of it lacks.
     pub(crate) missing: BTreeMap<Digest, Missing>,
+    /// The approvals that rules rest on which come into force by them.
+    pub(crate) rules: BTreeMap<RuleStep, Vec<Digest>>,
     /// When time alone changes any of this next.
     pub(crate) next: Option<Timestamp>,
     /// What the organisation was given.
@@ -77,7 +79,7 @@ impl Agreement {
         }
         let emergencies: Vec<Emergency> = self.emergencies.values().cloned().collect();
         evidence.freeze(overdue(&emergencies, now));
-        (self.uses, self.missing) = (judged.uses, judged.missing);
+        (self.uses, self.missing, self.rules) = (judged.uses, judged.missing, judged.rules);
         let reviews = self.emergencies.values().filter(|of| of.reviewed.is_none()).map(|of| of.review);
         self.next = judged.next.into_iter().chain(reviews.filter(|at| *at > now)).min();
         if evidence == self.given {

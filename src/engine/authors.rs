@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use git2::Oid;
 use provost_audit::Change;
 use provost_core::Sym;
-use provost_core::approval::{Council as _, PublicKey, Signer};
+use provost_core::approval::PublicKey;
 use provost_core::document::{Kind, parse};
 use provost_core::gate::Decision;
 use provost_core::snapshot;
@@ -141,14 +141,7 @@ impl Engine {
 
     /// Whose a key is, by the keys in force.
     fn signer(&self, key: &str) -> Option<Sym> {
-        let key = PublicKey::parse(key).ok()?;
-        let keys = self.organisation.keys();
-        if keys.revoked.is_some_and(|revoked| revoked.has(&key)) {
-            return None;
-        }
-        let now = self.organisation.access().now();
-        let good = |line: &&Signer| line.key == key && line.is_good_for(NAMESPACE, now);
-        keys.allowed?.signers.iter().find(good).map(|line| line.person)
+        self.organisation.author(&PublicKey::parse(key).ok()?, NAMESPACE)
     }
 }
 

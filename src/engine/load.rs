@@ -12,6 +12,7 @@ use provost_core::step::{Scope, World};
 use serde_json::json;
 
 use super::memory::{Standing, desired_file, rule_file};
+use super::prepared::label_of;
 use super::{Engine, EngineError};
 use crate::git::{Course, GitError};
 use crate::{registry, snapshot};
@@ -253,9 +254,12 @@ impl Engine {
         let summary = format!("commit {} {word}, {} rules come into force", short(&commit), rules.len());
         let mut record = Record::new(kind, now, summary);
         record.desired_commit = Some(commit);
+        let agreed = |version: &RuleVersion| self.agreement.rules.get(&version.into());
+        record.evidence = label_of(rules.iter().filter_map(agreed).flatten().copied());
         record.body = json!({
             "rules": rules.iter().map(|version| json!({
                 "kind": version.kind, "id": version.id, "tier": version.tier, "why": version.why,
+                "evidence": agreed(version),
             })).collect::<Vec<_>>(),
             "problems": self.organisation.snapshot().problems().len(),
         });

@@ -10,6 +10,7 @@ use provost_core::access::Changed;
 use provost_core::gate::Decision;
 use provost_core::guard;
 use provost_core::organisation::Decided;
+use provost_core::plan::Planned;
 use provost_core::step::{Done, OperationId, PlanSummary, Queued, Scope, World};
 use provost_sdk::{AccountRef, Error, Operation, Receipt, Verb};
 use serde_json::json;
@@ -203,7 +204,7 @@ impl Engine {
         told
     }
 
-    /// Brings a new secret to the place that the service's document names.
+    /// Brings a new secret to the place that was agreed to.
     fn deliver(&self, prepared: &Prepared, receipt: &Receipt) -> Option<Result<(), deliver::DeliverError>> {
         let secret = receipt.secret.as_ref()?;
         let (Operation::IssueCredential { kind, .. } | Operation::RotateCredential { kind, .. }) =
@@ -211,12 +212,9 @@ impl Engine {
         else {
             return None;
         };
-        let service = self.organisation.snapshot().service(prepared.planned.identity?)?;
-        let wanted = |credential: &&provost_core::document::ServiceCredential| {
-            credential.target == prepared.planned.target && credential.credential == *kind.as_str()
-        };
-        let place = service.credentials.iter().find(wanted)?.deliver;
-        let name = format!("{}-{}-{kind}", service.id, prepared.planned.target);
+        let Planned { identity, target, deliver, .. } = &prepared.planned;
+        let place = (*deliver)?;
+        let name = format!("{}-{target}-{kind}", (*identity)?);
         Some(deliver::secret(&self.settings, place.as_str(), &name, secret))
     }
 

@@ -1,5 +1,6 @@
 //! One operation that may proceed, from its plan to its outcome.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
@@ -52,10 +53,15 @@ pub struct Evidence {
 impl Evidence {
     /// The value of a record's trailer: the ids, joined.
     pub(super) fn label(&self) -> Option<String> {
-        let approvals = self.approvals.iter().map(|(id, ..)| id);
-        let ids: Vec<String> = approvals.chain(&self.emergency).map(ToString::to_string).collect();
-        (!ids.is_empty()).then(|| ids.join("+"))
+        label_of(self.approvals.iter().map(|(id, ..)| *id).chain(self.emergency))
     }
+}
+
+/// The value of a record's trailer: ids, each once, joined.
+pub(super) fn label_of(ids: impl Iterator<Item = Digest>) -> Option<String> {
+    let ids: BTreeSet<Digest> = ids.collect();
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    (!ids.is_empty()).then(|| ids.join("+"))
 }
 
 impl Prepared {

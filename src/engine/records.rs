@@ -186,3 +186,19 @@ fn subject_of(planned: &Planned) -> String {
         .or_else(account)
         .unwrap_or_else(|| format!("{TARGET}{}", planned.target))
 }
+
+#[cfg(test)]
+mod tests {
+    use provost_sdk::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn a_new_secret_is_told_as_delivered_and_not_shown() {
+        let secret = Some(SecretString::from("s3cret".to_owned()));
+        let receipt = Receipt { secret, ..Receipt::unchanged(None) };
+        assert!(!format!("{} {receipt:?}", told(&receipt)).contains("s3cret"));
+        assert_eq!(told(&receipt)["secret"], "delivered");
+        assert!(told(&Receipt::unchanged(None))["secret"].is_null());
+    }
+}

@@ -253,3 +253,47 @@ fn who_broke_a_file_is_an_author_of_what_it_becomes() {
     assert_eq!(of_ada(&origins), "p-ada ?");
     assert_eq!(origins.iter().count(), 1, "the file is not kept beside its document");
 }
+
+#[test]
+fn what_is_no_ordinary_file_is_not_read_and_holds_nobody_up() {
+    let history = History::new();
+    let repository = &history.repository;
+    let text = repository.blob(b"../../etc/shadow").unwrap();
+    let document = repository.blob(ADA.as_bytes()).unwrap();
+    let first = history.commit(Nobody, &[], &[]);
+    for (mode, id, read) in [
+        (0o100_644, document, true),
+        (0o100_755, document, false),
+        (0o120_000, text, false),
+        (0o160_000, first, false),
+    ] {
+        let mut tree = repository.treebuilder(None).unwrap();
+        tree.insert("ada.yaml", id, mode).unwrap();
+        tree.insert("ben.yaml", repository.blob(BEN.as_bytes()).unwrap(), 0o100_644).unwrap();
+        let tree = repository.find_tree(tree.write().unwrap()).unwrap();
+        let who = Signature::new("A", "a@example.com", &Time::new(0, 0)).unwrap();
+        let parent = repository.find_commit(first).unwrap();
+        let commit = repository.commit(None, &who, &who, "files", &tree, &[&parent]).unwrap();
+        let (entries, refused) = crate::git::changed_between(repository, first, commit).unwrap();
+        let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths.contains(&"ada.yaml"), read, "mode {mode:o}");
+        assert_eq!(refused.iter().any(|refused| refused.path == "ada.yaml"), !read, "mode {mode:o}");
+        assert!(paths.contains(&"ben.yaml"));
+    }
+}
+
+#[test]
+fn a_replaced_object_is_not_read() {
+    let history = History::new();
+    let repository = &history.repository;
+    let ada = repository.blob(ADA.as_bytes()).unwrap();
+    let other = repository.blob(b"kind: Person\nid: p-1\nstatus: departed\n").unwrap();
+    let read = || {
+        let mut found = Vec::new();
+        crate::git::read_blobs(repository.path(), &[ada], 1 << 20, |blob| found.push(blob.bytes)).unwrap();
+        found
+    };
+    let before = read();
+    repository.reference(&format!("refs/replace/{ada}"), other, false, "").unwrap();
+    assert_eq!((read(), before), (vec![Some(ADA.into())], vec![Some(ADA.into())]));
+}

@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use crate::Sym;
 use crate::approval::Limited;
-use crate::digest::Digest;
+use crate::digest::{Digest, digest};
 use crate::document::{GrantSpec, Kind};
 use crate::set::Spec;
+use crate::snapshot::{RuleVersion, Version};
 
 /// The profile that a grant is for unless it names another.
 pub const MAIN: &str = "main";
@@ -57,6 +58,14 @@ pub struct RuleStep {
     pub before: Option<Digest>,
     /// What is to be.
     pub after: Option<Digest>,
+}
+
+impl From<&RuleVersion> for RuleStep {
+    fn from(version: &RuleVersion) -> RuleStep {
+        let content = |of: &Option<Version>| of.as_ref().map(|of| digest(&of.document));
+        let RuleVersion { kind, id, before, after, .. } = version;
+        RuleStep { kind: *kind, id: *id, before: content(before), after: content(after) }
+    }
 }
 
 /// Something other than a grant or a rule that people can agree to, on the place that its target has now.

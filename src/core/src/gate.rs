@@ -169,11 +169,7 @@ pub(crate) fn required(planned: &Planned, desired: &dyn Desired) -> Required {
         }
         Operation::IssueCredential { kind, .. } | Operation::RotateCredential { kind, .. } => {
             let kind = Sym::new(kind);
-            let declared = desired.credentials(identity).iter();
-            let mut declared =
-                declared.filter(|credential| (credential.target, credential.credential) == (target, kind));
-            let Some(credential) = declared.next() else { return Required::default() };
-            let deliver = credential.deliver;
+            let Some(deliver) = planned.deliver else { return Required::default() };
             let people = desired.answerable(identity).into_iter();
             let mut things = vec![Thing::Credential { service: identity, target, kind, deliver }];
             things.extend(people.map(|(person, owner)| Thing::Holder { service: identity, person, owner }));

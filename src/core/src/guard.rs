@@ -397,6 +397,7 @@ mod tests {
                 after: Vec::new(),
                 grants: None,
                 gains: Vec::new(),
+                deliver: None,
             }
         };
         Plan { operations: (0..count).map(planned).collect(), ..Plan::default() }

@@ -7,7 +7,7 @@ use provost_sdk::{Risk, State};
 use super::open::rule_request;
 use super::{
     AccountRequest, Anchored, AttributeRequest, Council, CredentialRequest, Entitlement, HolderRequest, Keys,
-    NameRequest, Needs, OperationRequest, Part, Pool, Request, RuleRequest, Standing,
+    NameRequest, Needs, OperationRequest, Part, Pool, PublicKey, Request, RuleRequest, Standing,
 };
 use crate::Sym;
 use crate::access::{Cause, Lifecycle, Source, Window};
@@ -188,6 +188,13 @@ impl Organisation {
         let here = |version: &&RuleVersion| (version.kind, version.id) == (request.kind, request.id);
         let found = self.snapshot().waiting_rules().into_iter().find(here)?;
         (rule_request(found) == *request).then_some(found)
+    }
+
+    /// Who made a commit that is signed with a key; nobody where the key is not good, or its person takes part no more:
+    /// the key of somebody who left is spent.
+    pub fn author(&self, key: &PublicKey, namespace: &str) -> Option<Sym> {
+        let person = self.keys().owner(key, namespace, self.access().now())?;
+        self.is_active(person).then_some(person)
     }
 
     /// The document that a waiting rule request would bring into force.

@@ -98,12 +98,23 @@ const MAX_LINES: usize = 10_000;
 impl Keys<'_> {
     /// Whether a key is one of a person's for approvals at an instant.
     pub fn allows(&self, key: &PublicKey, person: Sym, at: Timestamp) -> bool {
-        let allowed = self.allowed.is_some_and(|allowed| {
-            allowed.signers.iter().any(|signer| {
-                signer.key == *key && signer.person == person && signer.is_good_for(NAMESPACE, at)
-            })
-        });
-        allowed && !self.revoked.is_some_and(|revoked| revoked.has(key))
+        self.owner(key, NAMESPACE, at) == Some(person)
+    }
+
+    /// Whose a key is for a namespace at an instant.
+    pub fn owner(&self, key: &PublicKey, namespace: &str, at: Timestamp) -> Option<Sym> {
+        let signers = self.allowed.into_iter().flat_map(|allowed| &allowed.signers);
+        let mut good = signers.filter(|signer| signer.key == *key && signer.is_good_for(namespace, at));
+        let person = good.next()?.person;
+        (!self.revoked.is_some_and(|revoked| revoked.has(key))).then_some(person)
+    }
+
+    /// Whether a person has a key for approvals that is not revoked, whatever its dates.
+    pub fn has_any(&self, person: Sym) -> bool {
+        let signers = self.allowed.into_iter().flat_map(|allowed| &allowed.signers);
+        signers
+            .filter(|signer| signer.person == person && signer.is_for(NAMESPACE))
+            .any(|signer| !self.revoked.is_some_and(|revoked| revoked.has(&signer.key)))
     }
 
     /// Everyone who has a key for approvals at an instant.
@@ -131,9 +142,13 @@ fn after(second: Timestamp) -> Timestamp {
 impl Signer {
     /// Whether it may sign in this namespace at an instant, its own dates considered.
     pub fn is_good_for(&self, namespace: &str, at: Timestamp) -> bool {
-        self.namespaces.as_ref().is_none_or(|names| names.iter().any(|name| *name == *namespace))
+        self.is_for(namespace)
             && self.valid_after.is_none_or(|first| at >= first)
             && self.valid_before.is_none_or(|last| at < after(last))
+    }
+
+    fn is_for(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|names| names.iter().any(|name| *name == *namespace))
     }
 }
 

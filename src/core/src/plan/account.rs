@@ -485,6 +485,7 @@ impl Subject<'_, '_> {
             drift: false,
             grants: None,
             gains: Vec::new(),
+            deliver: None,
         }
     }
 

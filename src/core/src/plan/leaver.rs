@@ -8,6 +8,7 @@ use super::planned::{Class, Queue, Why};
 use super::site::{Draft, Drafts};
 use crate::Sym;
 use crate::document::{OwnedPolicy, SessionPolicy};
+use crate::evidence::Thing;
 use crate::observed::{Link, Origin, Seen};
 
 impl Subject<'_, '_> {
@@ -81,17 +82,31 @@ impl Subject<'_, '_> {
             drafts.wake(due);
             return;
         }
-        let why = match (link.origin, given) {
-            (Origin::Adopted, _) => Some(Why::NotCreated),
-            (Origin::Created, false) => Some(Why::NotTransferred),
-            (Origin::Created, true) => None,
+        let tier = match link.origin {
+            Origin::Created => Risk::Low,
+            Origin::Adopted => Risk::Privileged,
+        };
+        let thing = Thing::Operation {
+            verb: Verb::Delete,
+            identity: self.identity,
+            target: site.target,
+            profile: place.profile,
+            anchor: link.anchor,
+            to: None,
+        };
+        let why = if !site.world.desired.agreed(&thing, tier) {
+            Some(Why::NotCreated)
+        } else if !given {
+            Some(Why::NotTransferred)
+        } else {
+            None
         };
         if let Some(why) = why {
             drafts.not_planned.push(self.not_planned(place, Some(Verb::Delete), None, why));
             return;
         }
         let operation = Operation::Delete { account: self.reference(place) };
-        let draft = self.draft(place, operation, Risk::Low);
+        let draft = self.draft(place, operation, tier);
         site.put(Draft { queue: Queue::Leaver, class: Class::Deletion, ..draft }, drafts);
     }
 
@@ -142,7 +157,8 @@ impl Subject<'_, '_> {
             let held = place.account.map(|account| account.entitlements).unwrap_or_default();
             let tier =
                 held.iter().map(|key| site.risk(place.profile, Some(key), None)).max().unwrap_or_default();
-            site.put(Draft { class: Class::Change, ..self.draft(place, operation, tier) }, drafts);
+            let deliver = Some(credential.deliver);
+            site.put(Draft { class: Class::Change, deliver, ..self.draft(place, operation, tier) }, drafts);
         }
     }
 

@@ -80,6 +80,7 @@ fn draft(site: &Site<'_>, key: Key, before: &BTreeSet<Sym>, changes: &[&ListChan
         operation: Operation::Replace { entitlement: site.reference(key), accounts },
         tier,
         queue: if gains.is_empty() { Queue::Revoke } else { Queue::Change },
+        deliver: None,
         class,
         drift,
         grants: changes.iter().find_map(|change| change.grants),

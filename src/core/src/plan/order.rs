@@ -319,7 +319,8 @@ fn depths(world: &World<'_>) -> BTreeMap<Sym, usize> {
 
 fn finish(world: &World<'_>, drafts: Vec<Draft>, mut after: FxHashMap<usize, Vec<usize>>) -> Vec<Planned> {
     let planned = |(place, draft): (usize, Draft)| {
-        let Draft { target, identity, profile, operation, tier, queue, class, drift, grants, gains } = draft;
+        let Draft { target, identity, profile, operation, tier, queue, class, drift, grants, gains, deliver } =
+            draft;
         let site = world.targets.get(&target).map_or(target, |view| view.place);
         let mut needs = after.remove(&place).unwrap_or_default();
         // Only what comes earlier can be waited for; a circle of `after` is cut here, and `check` shows it.
@@ -340,6 +341,7 @@ fn finish(world: &World<'_>, drafts: Vec<Draft>, mut after: FxHashMap<usize, Vec
             after: needs,
             grants,
             gains,
+            deliver,
         }
     };
     drafts.into_iter().enumerate().map(planned).collect()

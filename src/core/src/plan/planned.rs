@@ -59,6 +59,10 @@ pub struct Planned {
     /// Who newly holds what a whole list gives: identity and profile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gains: Vec<(Sym, Sym)>,
+    /// Where the secret of a credential goes: the name of a delivery place in the daemon's settings. It is the one that
+    /// was agreed to, whatever a later commit names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Sym>,
     /// Its name: over target, place, identity, profile and operation.
     pub digest: Digest,
 }
@@ -261,7 +265,7 @@ pub enum Why {
     #[error("what the account owns has not been transferred yet")]
     NotTransferred,
     /// Deletion is for accounts that provost made.
-    #[error("provost did not make the account, so it does not delete it")]
+    #[error("provost did not make the account, so that deleting it needs agreement")]
     NotCreated,
     /// An account elsewhere comes first.
     #[error("the account on {target} comes first")]

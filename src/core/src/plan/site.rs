@@ -63,6 +63,7 @@ pub(super) struct Draft {
     pub(super) drift: bool,
     pub(super) grants: Option<Spec>,
     pub(super) gains: Vec<(Sym, Sym)>,
+    pub(super) deliver: Option<Sym>,
 }
 
 /// What planning one target gives.

@@ -124,6 +124,7 @@ fn draft(site: &Site<'_>, operation: Operation) -> Draft {
         drift: true,
         grants: None,
         gains: Vec::new(),
+        deliver: None,
     }
 }
 

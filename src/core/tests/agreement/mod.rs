@@ -357,10 +357,12 @@ fn what_is_in_force_stays_when_a_key_goes_and_what_is_not_does_not_come() {
     case.approvals.clear();
     assert!(case.holds(160), "it was used while everything was good");
     assert!(!case.holds(200), "it ends with its time");
+    assert!(case.judge(200).uses.settled.is_empty() && case.judge(199).uses.settled.len() == 1);
     let mut early = Case::new();
     early.remember(99);
     assert!(early.judge(99).evidence.covers("p-9".into(), power("admins"), Risk::Privileged, at(100)));
     assert_eq!(early.judge(99).next, Some(at(100)), "it is judged again when it begins");
+    assert_eq!(early.judge(1_000).next, None, "and not at an instant that is there already");
     early.rules.active.clear();
     assert!(!early.holds(150), "it was not used yet");
 }
@@ -411,8 +413,16 @@ fn a_denial_is_final_although_it_disappears() {
     let mut stranger = Case::new();
     let pools = [Pool::Signers].into();
     let seen = Sighting { pools, ..denial.seen.clone() };
-    stranger.approvals.push(Approval { decision: Word::Deny, seen, ..denial });
+    stranger.approvals.push(Approval { decision: Word::Deny, seen, ..denial.clone() });
     assert!(stranger.holds(150), "who may not agree may not deny");
+    let mut elsewhere = Case::new();
+    let installation = "installation-2".to_owned();
+    elsewhere.approvals.push(Approval { decision: Word::Deny, installation, ..denial.clone() });
+    assert!(elsewhere.holds(150), "it is a denial of another installation");
+    let mut forged = Case::new();
+    let seen = Sighting { key: false, ..denial.seen.clone() };
+    forged.approvals.push(Approval { decision: Word::Deny, seen, ..denial });
+    assert!(forged.holds(150), "it is by nobody's key");
 }
 
 #[test]
@@ -530,6 +540,109 @@ fn what_is_missing_says_from_whom() {
 }
 
 #[test]
+fn only_who_can_still_agree_is_named() {
+    type Spoil = (&'static str, fn(&mut Case));
+    let spoil: [Spoil; 4] = [
+        ("no key", |case| case.rules.signers.signers.retain(|signer| signer.person != *"p-2")),
+        ("left", |case| assert!(case.rules.active.remove(&Sym::new("p-2")))),
+        ("gains", |case| assert!(case.open[0].gains.insert("p-2".into()))),
+        ("wrote it", |case| {
+            let people = [Sym::new("p-2")].into();
+            case.authors.add(Kind::Person, "p-9".into(), Authorship { people, unknown: false });
+        }),
+    ];
+    let could =
+        |case: &Case, request: &Request| case.judge(150).missing[&request.digest()].lacking[0].could.clone();
+    for (what, spoil) in spoil {
+        let mut case = Case::new();
+        case.approvals.pop();
+        let request = case.approvals[0].requests[0].clone();
+        case.open(&request, Risk::Privileged, vec![part(approvers(), 2, true)]);
+        assert_eq!(could(&case, &request), [Sym::new("p-2"), Sym::new("p-3")]);
+        spoil(&mut case);
+        assert_eq!(could(&case, &request), [Sym::new("p-3")], "{what}");
+    }
+}
+
+#[test]
+fn who_agreed_to_another_time_is_still_missing() {
+    let mut case = Case::new();
+    let (request, later) = (grant("p-9", "admins", 100, 200), grant("p-9", "admins", 160, 200));
+    case.rules.asked.insert(later.clone(), vec![Window { from: at(160), until: at(200) }]);
+    case.approvals[1] = signed(1, vec![later]);
+    case.open(&request, Risk::Privileged, vec![part(approvers(), 2, true)]);
+    assert_eq!(case.judge(150).missing[&request.digest()].lacking[0].have, [Sym::new("p-1")]);
+}
+
+#[test]
+fn what_stands_is_settled_once_and_again_only_for_more() {
+    let mut case = Case::new();
+    let request = case.approvals[0].requests[0].clone();
+    let privileged = std::mem::replace(&mut case.approvals, vec![signed(3, vec![request])]);
+    case.remember(150);
+    case.remember(160);
+    let settled = |case: &Case| -> Vec<(Risk, Timestamp)> {
+        case.judge(170).uses.settled.iter().map(|settled| (settled.tier, settled.since)).collect()
+    };
+    assert_eq!(settled(&case), [(Risk::Normal, at(150))]);
+    case.approvals.extend(privileged);
+    assert_eq!(settled(&case), [(Risk::Normal, at(150)), (Risk::Privileged, at(170))]);
+    assert!(case.holds(170));
+}
+
+#[test]
+fn what_has_no_end_is_settled_as_it_was_asked() {
+    let mut case = Case::new();
+    let Request::Grant(mut of) = case.approvals[0].requests[0].clone() else { panic!("it is a grant") };
+    (of.from, of.until) = (None, None);
+    let request = Request::Grant(of);
+    case.rules.asked = [(request.clone(), vec![Window::ALWAYS])].into();
+    case.approvals = vec![signed(0, vec![request.clone()]), signed(1, vec![request.clone()])];
+    assert_eq!(case.judge(150).uses.settled[0].request, request);
+}
+
+#[test]
+fn a_name_is_agreed_to_as_documents_spell_it_and_as_the_target_does() {
+    let mut case = Case::new();
+    case.rules.anchors =
+        [("admins".into(), Anchored::Is("t-1".into())), ("Admins".into(), Anchored::Is("t-1".into()))].into();
+    for approval in &mut case.approvals {
+        let Request::Grant(of) = &mut approval.requests[0] else { panic!("it is a grant") };
+        of.entitlement.as_mut().unwrap().anchor = Some("t-1".into());
+        case.rules.asked.insert(Request::Grant(of.clone()), vec![Window::ALWAYS]);
+    }
+    let evidence = case.judge(150).evidence;
+    let covers = |name: &str| evidence.covers("p-9".into(), power(name), Risk::Privileged, at(150));
+    assert!(covers("admins") && covers("Admins") && !covers("ADMINS"));
+}
+
+#[test]
+fn what_waits_says_itself_what_it_needs() {
+    let mut case = Case::new();
+    let request = case.approvals[0].requests[0].clone();
+    case.open(&request, Risk::Privileged, vec![part(approvers(), 3, true)]);
+    assert!(!case.holds(150), "three are asked here");
+    case.open[0].needs.parts[0].people = 2;
+    assert!(case.holds(150));
+}
+
+#[test]
+fn an_override_needs_what_is_privileged() {
+    let guard = Limited::LastAdmin { target: "forge".into(), entitlement: "team:admins".into() };
+    let operations = vec![digest(&"first")];
+    let request = Request::Override(OverrideRequest { guard: guard.clone(), operations: operations.clone() });
+    for (people, lifted) in [(&[3][..], false), (&[0, 1], true)] {
+        let mut case = Case::new();
+        case.authors = Authors::default();
+        case.rules.asked = [(request.clone(), vec![Window::ALWAYS])].into();
+        case.open(&request, Risk::Privileged, vec![part(approvers(), 2, true)]);
+        case.open[0].causes.clear();
+        case.approvals = people.iter().map(|person| signed(*person, vec![request.clone()])).collect();
+        assert_eq!(case.judge(150).evidence.lifts(&guard, operations[0]), lifted, "{people:?}");
+    }
+}
+
+#[test]
 fn an_override_is_good_once_and_for_a_day() {
     let guard = Limited::LastAdmin { target: "forge".into(), entitlement: "team:admins".into() };
     let operations = vec![digest(&"first"), digest(&"second")];
@@ -544,6 +657,9 @@ fn an_override_is_good_once_and_for_a_day() {
     }
     let lifts = |case: &Case, now: i64, operation: Digest| case.judge(now).evidence.lifts(&guard, operation);
     assert!(lifts(&case, 150, operations[0]) && lifts(&case, 150, operations[1]));
+    case.remember(150);
+    assert_eq!(case.judge(151).next, Some(at(150 + 24 * 60 * 60)), "it is judged again when its day is over");
+    case.uses = Uses::default();
     assert!(!lifts(&case, 150, digest(&"third")));
     case.remember(150);
     case.uses.perform(operations[0]);

@@ -1,8 +1,9 @@
 //! Attacks on agreement: who agreed, to what, and for how long.
 
-use provost_core::approval::Word;
+use provost_core::approval::{Emergency, Word};
+use provost_sdk::Verb;
 
-use super::scene::{HERE, PLACE, Scene, ada_until, key, person};
+use super::scene::{HERE, PLACE, Scene, ada_until, at, key, person};
 use super::threat;
 
 const SOON: &str = "2026-12-10";
@@ -82,6 +83,25 @@ threat!(a_forged_author, attack => {
     scene.sign("p-ben");
     scene.sign("p-cleo");
     scene.has("p-ada", "admins")
+});
+
+threat!(an_emergency_that_nobody_reviews, attack => {
+    let mut scene = asked("p-fred");
+    scene.emergencies.push(Emergency {
+        policy: "down".into(),
+        person: "p-eve".into(),
+        key: key("p-eve", 1),
+        grants: Vec::new(),
+        reason: "the database is down".to_owned(),
+        from: at("2026-11-20T12:00:00Z"),
+        until: at("2026-11-20T13:00:00Z"),
+        review: at("2026-11-21T13:00:00Z"),
+        reviewed: (!attack).then(|| "p-dan".into()),
+    });
+    scene.sign("p-ben");
+    scene.sign("p-cleo");
+    assert!(scene.has("p-ada", "admins"));
+    scene.does(Verb::Grant, "p-ada")
 });
 
 threat!(whoever_gains_approves, attack => {

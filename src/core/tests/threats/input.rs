@@ -2,7 +2,7 @@
 
 use provost_core::document::parse;
 
-use super::scene::person;
+use super::scene::{Scene, person};
 use super::threat;
 
 fn is_read(text: &str) -> bool {
@@ -15,7 +15,7 @@ threat!(a_bomb_of_aliases, attack => {
 });
 
 threat!(a_document_without_a_bottom, attack => {
-    let depth = if attack { 2_000 } else { 0 };
+    let depth = if attack { 100 } else { 0 };
     let value = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     is_read(&format!("kind: Target\nid: t\nconnector: gitea\nconfig: {{pages: {value}}}\nowners: [p-own]\n"))
 });
@@ -26,9 +26,12 @@ threat!(a_document_without_an_end, attack => {
 });
 
 threat!(a_bomb_of_conditions, attack => {
-    let many = if attack { 2_000 } else { 2 };
+    let many = if attack { 100 } else { 2 };
     let condition = vec!["person.department == 'x'"; many].join(" || ");
-    is_read(&format!("kind: Role\nid: wide\nowners: [p-own]\nassign: \"{condition}\"\n"))
+    let role = format!("kind: Role\nid: wide\nowners: [p-own]\nassign: \"{condition}\"\ngrants: [{{target: forge, team: lab}}]\n");
+    let mut scene = Scene::new();
+    scene.commit("p-fred", &[("wide.yaml", &role)]);
+    scene.organisation.snapshot().role("wide".into()).is_some()
 });
 
 threat!(text_that_runs_backwards, attack => {

@@ -43,6 +43,13 @@ threat!(a_signer_who_departed_since, attack => {
     scene.has("p-ada", "admins")
 });
 
+threat!(a_commit_signed_with_the_key_of_somebody_departed, attack => {
+    let mut scene = asked(&signers("", ""));
+    let who = if attack { "p-fred" } else { "p-eve" };
+    scene.commit("p-own", &[(&format!("{who}.yaml"), &person(who, "status: departed\n"))]);
+    scene.organisation.author(&key("p-fred", 1), "git").is_some()
+});
+
 threat!(two_keys_of_one_person, attack => {
     let second = format!("p-ben {}\n", key("p-ben", 2));
     let mut scene = asked(&signers("", &second));

@@ -5,6 +5,7 @@
 mod agreement;
 mod input;
 mod keys;
+mod laws;
 mod page;
 mod rules;
 mod scene;

@@ -36,6 +36,19 @@ fn every_test_that_the_page_names_is_there() {
 }
 
 #[test]
+fn of_every_attack_the_script_knows_the_control_to_take_out() {
+    let script = read("tests/threats.sh");
+    let taken_out: BTreeSet<&str> =
+        script.lines().filter_map(|line| Some(line.split_once('\t')?.0)).collect();
+    for row in read("docs/THREAT-MODEL.md").lines().filter(|line| line.starts_with("| ")) {
+        let tests = row.split('`').skip(1).step_by(2).filter_map(|text| text.split_once(".rs: "));
+        for attack in tests.filter_map(|(_, tests)| tests.split(" / ").next()) {
+            assert!(taken_out.contains(attack), "tests/threats.sh takes out no control of {attack}");
+        }
+    }
+}
+
+#[test]
 fn every_attack_that_is_tested_is_a_row_of_the_page() {
     let named = named();
     for file in FILES.map(|name| format!("src/core/tests/threats/{name}.rs")) {

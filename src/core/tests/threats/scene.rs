@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use provost_core::Sym;
 use provost_core::approval::{
-    Approval, Authors, Authorship, Given, Label, Open, PublicKey, Request, Uses, Word, judge, open, sight,
+    Approval, Authors, Authorship, Emergency, Given, Label, Open, PublicKey, Request, Uses, Word, judge,
+    open, overdue, sight,
 };
 use provost_core::digest::digest;
 use provost_core::document::{Kind, Severity, parse};
@@ -16,9 +17,9 @@ use provost_core::organisation::{Decided, Known, Organisation};
 use provost_core::set::Spec;
 use provost_core::snapshot::{Catalog, Change, ConnectorFacts, File, Snapshot};
 use provost_core::step::Scope;
-use provost_sdk::{Completeness, Item, Read, Setting, SettingKind, Sink, State, Value, Verb};
+use provost_sdk::{Capabilities, Completeness, Item, Read, Setting, SettingKind, Sink, State, Value, Verb};
 
-use crate::plans::story::capabilities;
+use crate::plans::story;
 
 /// The installation that all of it is about.
 pub(super) const HERE: &str = "installation-1";
@@ -77,6 +78,14 @@ pub(super) fn person(id: &str, rest: &str) -> String {
     )
 }
 
+/// What the forge can do.
+fn capabilities() -> Capabilities {
+    let mut capabilities = story::capabilities();
+    capabilities.verbs.extend([Verb::IssueCredential, Verb::RotateCredential]);
+    capabilities.credentials.push("token".to_owned());
+    capabilities
+}
+
 /// A person's n-th key.
 pub(super) fn key(person: &str, n: u8) -> PublicKey {
     let kind = b"ssh-ed25519";
@@ -103,6 +112,7 @@ pub(super) struct Scene {
     pub(super) now: Timestamp,
     pub(super) approvals: Vec<Approval>,
     pub(super) uses: Uses,
+    pub(super) emergencies: Vec<Emergency>,
     files: BTreeMap<String, String>,
     authors: BTreeMap<(Kind, Sym), Authorship>,
     accounts: Vec<AccountRecord>,
@@ -139,6 +149,7 @@ impl Scene {
             now,
             approvals: Vec::new(),
             uses: Uses::default(),
+            emergencies: Vec::new(),
             files: BTreeMap::new(),
             authors: BTreeMap::new(),
             own: Vec::new(),
@@ -379,6 +390,7 @@ impl Scene {
                 },
             );
             let mut evidence = judged.evidence;
+            evidence.freeze(overdue(&self.emergencies, self.now));
             evidence.keep_given(self.organisation.evidence());
             let same = evidence == *self.organisation.evidence() && judged.uses == self.uses;
             self.uses = judged.uses;

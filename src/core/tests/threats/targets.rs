@@ -3,6 +3,7 @@
 use provost_core::Sym;
 use provost_core::access::Lifecycle;
 use provost_core::evidence::Thing;
+use provost_core::observed::Origin;
 use provost_core::organisation::HeldBy;
 use provost_sdk::Verb;
 
@@ -64,6 +65,19 @@ threat!(an_account_renamed_to_a_joiners_name_before_she_comes, attack => {
     scene.commit("p-fred", &[("p-nia.yaml", &nia(""))]);
     assert!(!attack || !scene.does(Verb::Grant, "p-nia"), "it receives nothing");
     scene.does(Verb::Create, "p-nia")
+});
+
+threat!(an_account_deleted_that_provost_did_not_make, attack => {
+    let mut fred = linked("p-fred", "fred", &["everyone"]);
+    fred.link.as_mut().expect("it is linked").origin = Origin::Adopted;
+    let mut scene = Scene::seen(&[("forge.yaml", &format!("{FORGE}leaver: {{delete: {{after: 1d}}}}\n"))], vec![fred]);
+    scene.commit("p-own", &[("p-fred.yaml", &person("p-fred", "end: 2026-12-01\n"))]);
+    scene.wait("2026-12-05T12:00:00Z");
+    scene.read(PLACE);
+    for who in if attack { &APPROVERS[..1] } else { &APPROVERS[..2] } {
+        scene.sign(who);
+    }
+    scene.does(Verb::Delete, "p-fred")
 });
 
 threat!(an_account_renamed_into_a_protected_name, attack => {
@@ -144,19 +158,18 @@ threat!(all_people_removed_at_once, attack => {
     scene.does(Verb::Disable, "p-eve")
 });
 
-#[test]
-fn all_people_removed_at_once_depart_with_an_override() {
+threat!(an_override_by_one_person, attack => {
     let mut scene = Scene::with(&[("forge.yaml", &format!("{FORGE}{THREE_A_DAY}"))]);
     let people = ["p-ada", "p-eve", "p-fred", "p-two"];
     let paths: Vec<String> = people.iter().map(|who| format!("{who}.yaml")).collect();
     let files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "")).collect();
     scene.commit("p-own", &files);
     assert!(people.iter().all(|who| !scene.does(Verb::Disable, who)));
-    for who in &APPROVERS[..2] {
+    for who in if attack { &APPROVERS[..1] } else { &APPROVERS[..2] } {
         scene.sign(who);
     }
-    assert!(people.iter().all(|who| scene.does(Verb::Disable, who)), "{:?}", scene.plan().decisions);
-}
+    people.iter().all(|who| scene.does(Verb::Disable, who))
+});
 
 threat!(a_file_moved_beside_one_that_cannot_be_read, attack => {
     let mut scene = Scene::new();

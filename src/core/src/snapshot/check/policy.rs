@@ -6,6 +6,7 @@ use provost_sdk::Risk;
 
 use super::{Checker, Findings, field, hint};
 use crate::Sym;
+use crate::approval::{Keys, Signers};
 use crate::document::{
     Approver, ApproverGroup, BreakGlass, Document, FieldPath, Kind, Scenario, Separation, Target, Tier,
 };
@@ -29,6 +30,11 @@ impl Checker<'_> {
             Document::AllowedSigners(signers) => {
                 for signer in &signers.signers {
                     self.refer_to_person("the signer", signer.person, FieldPath::root(), None, into);
+                }
+                for tier in [Risk::Normal, Risk::Privileged].map(|risk| self.snapshot.tier(risk)) {
+                    if let Approver::Group { group } = tier.from {
+                        self.can_sign(group, &tier, FieldPath::root(), into);
+                    }
                 }
             }
             Document::Scenario(scenario) => self.scenario(scenario, into),
@@ -66,6 +72,30 @@ impl Checker<'_> {
             );
             let problem = into.error(at, "unsatisfiable-tier", message);
             hint(problem, "ask fewer people, or add members to the group".to_owned());
+        } else {
+            self.can_sign(group.id, tier, at, into);
+        }
+    }
+
+    /// Whether as many members have a key as must sign. It holds nothing back: a key that is lost is taken away first.
+    fn can_sign(&self, group: Sym, tier: &Tier, at: FieldPath, into: &mut Findings) {
+        let keys = Keys { allowed: self.snapshot.allowed_signers(), revoked: self.snapshot.revoked_keys() };
+        let Some(group) =
+            self.snapshot.approver_group(group).filter(|_| tier.signed && keys.allowed.is_some())
+        else {
+            return;
+        };
+        let members: BTreeSet<Sym> = group.members.iter().copied().collect();
+        let able = members.iter().filter(|id| keys.has_any(**id)).count();
+        if able < usize::from(tier.people) {
+            let message = format!(
+                "nobody can satisfy this: {} people of {} must sign, and {able} have a key in {}",
+                tier.people,
+                group.id,
+                Signers::PATH
+            );
+            let problem = into.warning(at, "unsatisfiable-tier", message);
+            hint(problem, "add their keys, for the namespace `approval@provost`".to_owned());
         }
     }
 

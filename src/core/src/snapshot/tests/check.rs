@@ -170,6 +170,23 @@ fn a_tier_that_nobody_can_satisfy_is_refused() {
 }
 
 #[test]
+fn a_tier_for_which_too_few_have_a_key_is_told_and_held_back_by_nothing() {
+    let key = |n: u8| {
+        let blob = [&b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..], &[n; 32]].concat();
+        crate::approval::PublicKey::from_blob(&blob).expect("a key of 32 bytes")
+    };
+    let signers = |lines: &[(&str, u8)]| -> String {
+        lines.iter().map(|(who, n)| format!("{who} {}\n", key(*n))).collect()
+    };
+    let path = crate::approval::Signers::PATH;
+    let both = signers(&[("p-1", 1), ("p-2", 2)]);
+    assert_eq!(found_beside(&[(path, &both)]), [""; 0]);
+    let one = signers(&[("p-1", 1)]);
+    let told = found_beside(&[(path, &one)]);
+    assert!(!told.is_empty() && told.iter().all(|found| found.ends_with(" unsatisfiable-tier")), "{told:?}");
+}
+
+#[test]
 fn whoever_still_has_to_leave_keeps_the_file() {
     let mut world = World::new();
     world.leaving.insert(Sym::new("p-2"));
