@@ -1,6 +1,7 @@
 //! Whole-program stories: the real binary, a real repository, real directories over HTTP.
 #![expect(clippy::unwrap_used, reason = "a story that cannot be set up has failed")]
 
+mod agreed;
 mod approval_attacks;
 mod approvals;
 mod audit;
