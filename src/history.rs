@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use provost_audit::index::{Index, IndexEntry, Query};
+use provost_audit::index::{Held, Holder, Index, IndexEntry, Query};
 use provost_audit::{CommitId, Message, decode_label, read_records};
 use serde::Serialize;
 
@@ -112,6 +112,18 @@ impl History {
     /// The commit of the last record at this second or before it.
     pub fn at(&self, second: i64) -> Result<Option<CommitId>, EngineError> {
         Ok(self.index.at(second)?.map(|entry| entry.commit))
+    }
+
+    /// Who had something on a target at this second, as it was seen; everybody with an account there, if nothing is
+    /// named. `None` if the log began later.
+    pub fn holders(
+        &self,
+        target: &str,
+        held: Option<Held<'_>>,
+        second: i64,
+    ) -> Result<Option<Vec<Holder>>, EngineError> {
+        let Some(record) = self.index.at(second)? else { return Ok(None) };
+        Ok(Some(self.index.holders(target, held, record.seq)?))
     }
 
     fn with_messages(

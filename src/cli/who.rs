@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use provost_audit::index::{Held, Query};
 use provost_core::Sym;
 use provost_core::set::Spec;
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use super::audit::instant;
 use super::{CliError, Config, Output, output, why};
 use crate::engine::View;
-use crate::settings::Overrides;
+use crate::settings::{Overrides, Settings};
 
 /// Show who has an entitlement, by the documents and on the target
 ///
@@ -26,7 +27,8 @@ pub(crate) struct Args {
     target: String,
     /// What: KIND:NAME, or KIND:NAME#ROLE; a NAME alone where the target has one kind of that name
     entitlement: Option<String>,
-    /// At this instant, or at the end of this day in UTC: the past by the audit log, the future by what counts now
+    /// At this instant, or at the end of this day in UTC: the past as it was seen, by the audit log; the future by what
+    /// counts now
     #[arg(long, value_name = "DATE")]
     at: Option<String>,
     /// The desired-state repository, instead of the settings'
@@ -41,8 +43,9 @@ pub(crate) struct Args {
 struct Holder {
     identity: Option<Sym>,
     account: Option<Sym>,
-    /// Whether the documents say so.
-    wanted: bool,
+    /// Whether the documents say so; of the past `why PERSON --at DATE` tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wanted: Option<bool>,
     /// Whether the target has it so, as last seen.
     seen: bool,
 }
@@ -50,24 +53,32 @@ struct Holder {
 pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     let overrides = Overrides { repository: args.repo.clone(), ..Overrides::default() };
     let settings = config.load_for(args.repo.as_deref(), &overrides)?;
-    let view = match &args.at {
-        Some(at) => View::open_at(&settings, instant(at, true)?)?,
-        None => View::open(&settings, None, Timestamp::now())?,
+    let now = Timestamp::now();
+    let at = args.at.as_deref().map(|at| instant(at, true)).transpose()?;
+    let holders = match at {
+        Some(at) if at <= now => past(&settings, args, at)?,
+        at => {
+            let view = match at {
+                Some(at) => View::open_at(&settings, at)?,
+                None => View::open(&settings, None, now)?,
+            };
+            output::notice(view.notice.as_deref());
+            let target = why::known_target(&view.organisation, &args.target)?;
+            let spec = args.entitlement.as_deref().map(|text| parse(&view, target, text)).transpose()?;
+            holders(&view, target, spec)
+        }
     };
-    output::notice(view.notice.as_deref());
-    let target = why::known_target(&view.organisation, &args.target)?;
-    let spec = args.entitlement.as_deref().map(|text| parse(&view, target, text)).transpose()?;
-    let holders = holders(&view, target, spec);
     if args.output == Output::Json {
         output::json(&holders)?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows = holders.iter().map(|holder| {
         let note = match (holder.wanted, holder.seen) {
-            (true, true) => "",
-            (true, false) => "not there yet",
-            (false, true) if holder.identity.is_some() => "nothing in force gives it",
-            (false, _) => "nobody's account",
+            (Some(true), true) => "",
+            (Some(true), false) => "not there yet",
+            (Some(false), true) if holder.identity.is_some() => "nothing in force gives it",
+            (None, _) if holder.identity.is_some() => "",
+            _ => "nobody's account",
         };
         let text = |name: Option<Sym>| name.map(|name| name.to_string()).unwrap_or_default();
         vec![text(holder.identity), text(holder.account), note.to_owned()]
@@ -77,10 +88,43 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Who was seen to have it then, by the index of the audit log.
+fn past(settings: &Settings, args: &Args, at: Timestamp) -> Result<Vec<Holder>, CliError> {
+    let history = super::history::opened(settings)?;
+    let known = Query { target: Some(args.target.clone()), limit: 1, ..Query::default() };
+    if history.find(&known, None)?.is_empty() {
+        let target = crate::text::safe(&args.target);
+        return Err(CliError::user(format!("The audit log knows no target `{target}`.")));
+    }
+    let held = args.entitlement.as_deref().map(|text| {
+        let (kind, name, role) = parts(text);
+        Held { kind, name, role }
+    });
+    let holders = history.holders(&args.target, held, at.as_second())?;
+    let holders =
+        holders.ok_or_else(|| CliError::user(format!("The audit log began after {at}.")))?.into_iter();
+    let name = |name: Option<String>| name.as_deref().map(Sym::new);
+    let holders = holders.map(|holder| Holder {
+        identity: name(holder.identity),
+        account: name(holder.account),
+        wanted: None,
+        seen: true,
+    });
+    Ok(holders.collect())
+}
+
+/// Kind, name and role of `KIND:NAME#ROLE`.
+fn parts(text: &str) -> (Option<&str>, &str, Option<&str>) {
+    let (rest, role) = text.split_once('#').map_or((text, None), |(rest, role)| (rest, Some(role)));
+    let (kind, name) = rest.split_once(':').map_or((None, rest), |(kind, name)| (Some(kind), name));
+    (kind, name, role)
+}
+
 fn parse(view: &View, target: Sym, text: &str) -> Result<Spec, CliError> {
-    let (rest, role) = text.split_once('#').map_or((text, None), |(rest, role)| (rest, Some(Sym::new(role))));
-    if let Some((kind, name)) = rest.split_once(':') {
-        return Ok(Spec { kind: Sym::new(kind), name: Sym::new(name), role });
+    let (kind, rest, role) = parts(text);
+    let role = role.map(Sym::new);
+    if let Some(kind) = kind {
+        return Ok(Spec { kind: Sym::new(kind), name: Sym::new(rest), role });
     }
     let known = view.organisation.target(target);
     let kinds: Vec<Sym> = known
@@ -114,7 +158,7 @@ fn holders(view: &View, target: Sym, spec: Option<Spec>) -> Vec<Holder> {
         holders.push(Holder {
             identity: Some(*identity),
             account: account.map(|seen| seen.username),
-            wanted: true,
+            wanted: Some(true),
             seen,
         });
     }
@@ -125,7 +169,7 @@ fn holders(view: &View, target: Sym, spec: Option<Spec>) -> Vec<Holder> {
             holders.push(Holder {
                 identity: owner,
                 account: Some(account.username),
-                wanted: false,
+                wanted: Some(false),
                 seen: true,
             });
         }

@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::batch::{Batch, commits};
+use crate::commit::parse_commit;
 use crate::error::{Error, Result};
+use crate::holdings;
 use crate::id::{CommitId, ObjectId};
 use crate::message::encode_label;
+use crate::objects::{GitObjects, ObjectKind, Objects as _};
 use crate::publish::is_ancestor;
 use crate::reading::record;
 
+pub use crate::holdings::{Held, Holder};
+
 /// Changes with the tables; a file of another one is made again.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How many records one transaction takes: a catch-up that is cut off goes on from the last one.
 const PIECE: usize = 50_000;
@@ -135,7 +140,10 @@ impl Index {
             .map_err(failed)?;
         if !made {
             connection
-                .execute_batch(&format!("BEGIN; {TABLES} INSERT INTO state VALUES ({FORMAT}, NULL); COMMIT;"))
+                .execute_batch(&format!(
+                    "BEGIN; {TABLES} {} INSERT INTO state VALUES ({FORMAT}, NULL); COMMIT;",
+                    holdings::TABLES
+                ))
                 .map_err(failed)?;
         }
         let format: i64 =
@@ -175,16 +183,20 @@ impl Index {
         {
             let failed = self.failed();
             self.connection
-                .execute_batch("BEGIN; DELETE FROM records; UPDATE state SET tip = NULL; COMMIT;")
+                .execute_batch(
+                    "BEGIN; DELETE FROM records; DELETE FROM holdings; UPDATE state SET tip = NULL; COMMIT;",
+                )
                 .map_err(failed)?;
             from = None;
         }
         let ids = commits(repository, from, tip)?;
         let total = ids.len() as u64;
         let mut done = 0;
+        let objects = GitObjects::open(repository)?;
+        let mut tree = from.map(|from| tree_of(&objects, from)).transpose()?;
         let mut batch = Batch::start(repository, ids)?;
         loop {
-            let taken = self.take_piece(&mut batch)?;
+            let taken = self.take_piece(&mut batch, &objects, &mut tree)?;
             done += taken as u64;
             progress(done, total);
             if taken < PIECE {
@@ -271,7 +283,19 @@ impl Index {
         Ok(count.unsigned_abs())
     }
 
-    fn take_piece(&mut self, batch: &mut Batch) -> Result<usize> {
+    /// Who held something on a target right after this record, by identity and account; everybody with an account
+    /// there, if nothing is named.
+    pub fn holders(&self, target: &str, held: Option<Held<'_>>, seq: u64) -> Result<Vec<Holder>> {
+        holdings::holders(&self.connection, target, held, seq).map_err(self.failed())
+    }
+
+    /// `tree` is that of the record before, and of the last one taken afterwards.
+    fn take_piece(
+        &mut self,
+        batch: &mut Batch,
+        objects: &GitObjects,
+        tree: &mut Option<ObjectId>,
+    ) -> Result<usize> {
         let failed = self.failed();
         let transaction = self.connection.transaction().map_err(&failed)?;
         let mut taken = 0;
@@ -280,6 +304,7 @@ impl Index {
             let sql =
                 format!("INSERT INTO records ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)");
             let mut insert = transaction.prepare(&sql).map_err(&failed)?;
+            let mut holdings = holdings::Writer::new(&transaction).map_err(&failed)?;
             while taken < PIECE {
                 let Some((id, answer)) = batch.next()? else { break };
                 let (commit, m) = record(id, answer)?;
@@ -299,6 +324,8 @@ impl Index {
                         m.summary,
                     ])
                     .map_err(&failed)?;
+                holdings::take(&mut holdings, objects, *tree, &commit, &m, &failed)?;
+                *tree = Some(commit.tree);
                 last = Some(id);
                 taken += 1;
             }
@@ -314,6 +341,12 @@ impl Index {
         let path = self.path.clone();
         move |source| Error::Index { path: path.clone(), source }
     }
+}
+
+fn tree_of(objects: &GitObjects, id: CommitId) -> Result<ObjectId> {
+    let missing = || Error::Damaged(format!("record {id} is missing or no record"));
+    let object = objects.read(ObjectKind::Commit, id)?.ok_or_else(missing)?;
+    Ok(parse_commit(&object).map_err(|_| missing())?.tree)
 }
 
 /// Whether the file itself is the trouble, and not that it is busy or that the disk is full.

@@ -18,6 +18,9 @@ const HEADER: usize = 12;
 /// The entry type of a delta against an earlier entry of the same pack.
 const OFS_DELTA: u8 = 6;
 
+/// Deltas of this size are a hash and where it stands: compressing them takes time and saves nothing.
+const STORED: usize = 64;
+
 /// The most an object may unpack to; more is damage.
 const MAX_OBJECT: u64 = 1 << 30;
 
@@ -26,8 +29,11 @@ pub(crate) struct PackBuffer {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     by_id: FxHashMap<ObjectId, usize>,
-    compress: Compress,
+    deflater: Deflater,
 }
+
+/// Makes entries of a pack: what is compressed needs nothing of the pack that it will be in.
+pub(crate) struct Deflater(Compress);
 
 struct Entry {
     id: ObjectId,
@@ -47,13 +53,7 @@ impl PackBuffer {
     pub(crate) fn new() -> PackBuffer {
         let mut bytes = Vec::with_capacity(64 * 1024);
         bytes.extend_from_slice(b"PACK\0\0\0\x02\0\0\0\0");
-        PackBuffer {
-            bytes,
-            entries: Vec::new(),
-            by_id: FxHashMap::default(),
-            // The fastest level: what is written here is packed again by maintenance.
-            compress: Compress::new(Compression::fast(), true),
-        }
+        PackBuffer { bytes, entries: Vec::new(), by_id: FxHashMap::default(), deflater: Deflater::new() }
     }
 
     /// The number of entries; also the mark to [`PackBuffer::roll_back`] to.
@@ -90,9 +90,18 @@ impl PackBuffer {
         if let Some(number) = self.by_id.get(&id) {
             return self.entries[*number].offset;
         }
-        let offset = self.begin(kind.pack_type(), content.len());
-        self.deflate(content);
+        let offset = self.bytes.len();
+        self.deflater.entry(kind, content, &mut self.bytes);
         self.end(id, offset)
+    }
+
+    /// Adds an object whose entry a [`Deflater`] made; one that is there already is not added twice.
+    pub(crate) fn append(&mut self, id: ObjectId, entry: &[u8]) {
+        if !self.contains(&id) {
+            let offset = self.bytes.len();
+            self.bytes.extend_from_slice(entry);
+            self.end(id, offset);
+        }
     }
 
     /// Adds an object as a delta against the entry at `base_offset`, whose content is `base`. Gives the offset, or
@@ -111,9 +120,10 @@ impl PackBuffer {
         if delta.len() * 2 > content.len() {
             return None;
         }
-        let offset = self.begin(OFS_DELTA, delta.len());
+        let offset = self.bytes.len();
+        write_entry_header(&mut self.bytes, OFS_DELTA, delta.len());
         write_distance(&mut self.bytes, offset - base_offset);
-        self.deflate(&delta);
+        self.deflater.deflate(&delta, &mut self.bytes);
         Some(self.end(id, offset))
     }
 
@@ -127,6 +137,11 @@ impl PackBuffer {
         }
         self.end(id, offset);
         Ok(kind)
+    }
+
+    /// What this pack compresses with.
+    pub(crate) fn deflater(&mut self) -> &mut Deflater {
+        &mut self.deflater
     }
 
     pub(crate) fn contains(&self, id: &ObjectId) -> bool {
@@ -148,12 +163,6 @@ impl PackBuffer {
         Finished { checksum, index: index(&self.entries, &checksum) }
     }
 
-    fn begin(&mut self, pack_type: u8, size: usize) -> usize {
-        let offset = self.bytes.len();
-        write_entry_header(&mut self.bytes, pack_type, size);
-        offset
-    }
-
     fn end(&mut self, id: ObjectId, offset: usize) -> usize {
         let mut crc = Crc::new();
         crc.update(&self.bytes[offset..]);
@@ -161,22 +170,54 @@ impl PackBuffer {
         self.entries.push(Entry { id, offset, crc: crc.sum() });
         offset
     }
+}
 
-    fn deflate(&mut self, content: &[u8]) {
-        self.compress.reset();
+impl Deflater {
+    pub(crate) fn new() -> Deflater {
+        // The fastest level: what is written here is packed again by maintenance.
+        Deflater(Compress::new(Compression::fast(), true))
+    }
+
+    /// Adds the entry of a whole object to `bytes`.
+    pub(crate) fn entry(&mut self, kind: ObjectKind, content: &[u8], bytes: &mut Vec<u8>) {
+        write_entry_header(bytes, kind.pack_type(), content.len());
+        self.deflate(content, bytes);
+    }
+
+    fn deflate(&mut self, content: &[u8], bytes: &mut Vec<u8>) {
+        if content.len() <= STORED {
+            store(bytes, content);
+            return;
+        }
+        let Deflater(compress) = self;
+        compress.reset();
         let mut taken = 0;
         loop {
-            self.bytes.reserve(content.len() - taken + 128);
-            let before = self.compress.total_in();
-            let status =
-                self.compress.compress_vec(&content[taken..], &mut self.bytes, FlushCompress::Finish);
-            taken += (self.compress.total_in() - before) as usize;
+            bytes.reserve(content.len() - taken + 128);
+            let before = compress.total_in();
+            let status = compress.compress_vec(&content[taken..], bytes, FlushCompress::Finish);
+            taken += (compress.total_in() - before) as usize;
             // Deflating from memory into memory has no other way to fail than a full buffer, which grows above.
             if matches!(status, Ok(Status::StreamEnd)) {
                 return;
             }
         }
     }
+}
+
+/// Content as it is, in the form of zlib (RFC 1950, and 3.2.4 of RFC 1951).
+fn store(bytes: &mut Vec<u8>, content: &[u8]) {
+    let len = content.len() as u16;
+    bytes.extend_from_slice(&[0x78, 0x01, 0x01]);
+    bytes.extend_from_slice(&len.to_le_bytes());
+    bytes.extend_from_slice(&(!len).to_le_bytes());
+    bytes.extend_from_slice(content);
+    let (mut a, mut b) = (1_u32, 0_u32);
+    for byte in content {
+        a = (a + u32::from(*byte)) % 65_521;
+        b = (b + a) % 65_521;
+    }
+    bytes.extend_from_slice(&(b << 16 | a).to_be_bytes());
 }
 
 /// All objects of a pack, in its order: kind and content.

@@ -1,7 +1,8 @@
 //! The index answers from the log, and can be thrown away at any time.
 
-use provost_audit::index::{Index, Query};
-use provost_audit::{View, account_path};
+use provost_audit::index::{Held, Holder, Index, Query};
+use provost_audit::{Kind, Record, View, account_path};
+use serde_json::{Value, json};
 
 use crate::kit::{World, at, drift, intent, outcome};
 
@@ -108,4 +109,73 @@ fn an_index_of_another_history_or_no_index_at_all_is_made_again() {
         index.catch_up(&world.repository(), tip, |_, _| {}).unwrap();
         assert_eq!(index.records().unwrap(), 3);
     }
+}
+
+/// An account that holds groups, as the daemon writes it.
+fn account(name: &str, identity: Option<&str>, groups: &[&str]) -> Value {
+    let held: Vec<Value> =
+        groups.iter().map(|group| json!({ "kind": "group", "name": group, "anchor": "g" })).collect();
+    let mut account = json!({ "anchor": "u-1", "kind": "user", "username": name, "entitlements": held });
+    if let Some(identity) = identity {
+        account["link"] = json!({ "identity": identity });
+    }
+    account
+}
+
+/// A record that shows an account, in its files alone.
+fn seen(account: Option<&Value>) -> Record {
+    let mut record = Record::new(Kind::Drift, at(3), "drift");
+    let content = account.map(|account| format!("{account:#}\n").into_bytes());
+    record.changes = vec![(account_path("forge", "u-1"), content)];
+    record
+}
+
+#[test]
+fn who_held_something_is_known_for_every_record_and_by_whatever_kind_it_was_shown() {
+    let world = World::new();
+    let mut log = world.create();
+    let stranger = account("ada", None, &["eng", "ops"]);
+    log.record(&[seen(Some(&stranger)), drift("p-2", "no account")]).unwrap();
+    let linked = account("ada", Some("p-1"), &["eng", "ops"]);
+    log.record(&[seen(Some(&linked))]).unwrap();
+    let intent = log.record(&[intent("op", "p-1")]).unwrap()[0].seq;
+    let fewer = account("ada", Some("p-1"), &["ops"]);
+    let mut revoked = outcome(intent, "op", "p-1", "x");
+    revoked.body = json!({ "before": linked, "after": fewer });
+    revoked.changes = seen(Some(&fewer)).changes;
+    log.record(&[revoked]).unwrap();
+    let mut index = index(&world);
+    let tip = log.flush().unwrap().commit;
+    index.catch_up(&world.repository(), tip, |_, _| {}).unwrap();
+    log.record(&[seen(None)]).unwrap();
+    let tip = log.flush().unwrap().commit;
+    // The rest in a second step, which begins from the tree of the first one's last record.
+    index.catch_up(&world.repository(), tip, |_, _| {}).unwrap();
+
+    let held = |kind, name| Held { kind, name, role: None };
+    let of = |held: Option<Held<'_>>| -> Vec<Option<Option<String>>> {
+        let one = |seq| -> Option<Option<String>> {
+            let holders = index.holders("forge", held, seq).unwrap();
+            assert!(holders.len() <= 1, "{holders:?}");
+            holders.into_iter().next().map(|Holder { identity, account, .. }| {
+                assert_eq!(account.as_deref(), Some("ada"));
+                identity
+            })
+        };
+        (1..=7).map(one).collect()
+    };
+    let (nobody, stranger, ada) = (None, Some(None), Some(Some("p-1".to_owned())));
+    let until_revoked = [&nobody, &stranger, &stranger, &ada, &ada, &nobody, &nobody].map(Clone::clone);
+    assert_eq!(of(Some(held(Some("group"), "eng"))), until_revoked);
+    assert_eq!(of(Some(held(None, "eng"))), until_revoked);
+    let until_gone = [&nobody, &stranger, &stranger, &ada, &ada, &ada, &nobody].map(Clone::clone);
+    assert_eq!(of(Some(held(Some("group"), "ops"))), until_gone);
+    assert_eq!(of(None), until_gone);
+    assert_eq!(of(Some(held(Some("team"), "eng"))), [(); 7].map(|()| None));
+    assert_eq!(index.holders("tickets", None, 4).unwrap(), []);
+    assert_eq!(
+        index.holders("forge", Some(held(None, "ops")), 4).unwrap()[0].since,
+        4,
+        "whose it is began there"
+    );
 }
