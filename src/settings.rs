@@ -103,6 +103,9 @@ pub struct Audit {
     /// A second repository, which gets the log at every checkpoint: best one that neither the daemon's host nor those
     /// who administer the first can rewrite.
     pub checkpoints: Option<String>,
+    /// Attributes of accounts, such as `email`, that the log holds only sealed, under a key of each subject.
+    #[serde(default)]
+    pub personal: Vec<String>,
 }
 
 /// Where a record has to be before something is added because of it.

@@ -37,7 +37,15 @@ impl Doubt {
 impl Engine {
     /// What is in doubt on a target.
     pub(super) fn doubts(&self, target: Sym) -> Vec<Doubt> {
-        let Ok(open) = self.recorder.with_log(|log| log.open_intents()) else { return Vec::new() };
+        let open = match self.recorder.with_log(|log| log.open_intents()) {
+            Ok(Ok(open)) => open,
+            // The recorder has ended, and says so to whoever records.
+            Err(_) => return Vec::new(),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "what is in doubt cannot be settled");
+                return Vec::new();
+            }
+        };
         let timeout = self
             .organisation
             .snapshot()

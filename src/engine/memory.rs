@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use git2::{ObjectType, Oid, Repository};
-use provost_audit::{Change, TreePath, account_path, encode_component};
+use provost_audit::{Change, TreePath, Vault, account_path, encode_component, leave_out_sealed};
 use provost_core::Sym;
 use provost_core::approval::{Approval, Emergency, Uses};
 use provost_core::digest::Digest;
@@ -123,12 +123,13 @@ pub(crate) struct Adoption {
 
 impl Memory {
     /// Reads the tree of a commit of the audit log. Accounts that are `kept` of another commit are read again only where
-    /// they differ.
+    /// they differ. Without its keys what is sealed is left out.
     pub(crate) fn read(
         path: &Path,
         repository: &Repository,
         commit: Oid,
         kept: Option<Accounts>,
+        vault: Option<&Vault>,
     ) -> Result<Memory, EngineError> {
         let tree = repository.find_commit(commit)?.tree()?;
         let mut memory = Memory::default();
@@ -171,8 +172,8 @@ impl Memory {
             files.extend(after.map(|blob| (path, blob)));
         }
         let mut forgotten = Memory::default();
-        forgotten.read_files(path, &gone)?;
-        memory.read_files(path, &files)?;
+        forgotten.read_files(path, &gone, vault)?;
+        memory.read_files(path, &files, vault)?;
         for (target, before) in forgotten.targets {
             let observed = &mut memory.target(target.as_str()).observed;
             before.accounts.iter().for_each(|account| observed.forget(account.anchor));
@@ -186,19 +187,24 @@ impl Memory {
         Ok(memory)
     }
 
-    fn read_files(&mut self, repository: &Path, files: &[(String, Oid)]) -> Result<(), EngineError> {
+    fn read_files(
+        &mut self,
+        repository: &Path,
+        files: &[(String, Oid)],
+        vault: Option<&Vault>,
+    ) -> Result<(), EngineError> {
         let ids: Vec<Oid> = files.iter().map(|(_, id)| *id).collect();
         let mut broken = None;
         read_blobs(repository, &ids, u64::MAX, |blob| {
             let path = &files[blob.index].0;
-            if let Err(error) = self.take(path, &blob.bytes.unwrap_or_default()) {
+            if let Err(error) = self.take(path, &blob.bytes.unwrap_or_default(), vault) {
                 broken.get_or_insert(EngineError::Memory { path: path.clone(), why: error.to_string() });
             }
         })?;
         broken.map_or(Ok(()), Err)
     }
 
-    fn take(&mut self, path: &str, bytes: &[u8]) -> Result<(), serde_json::Error> {
+    fn take(&mut self, path: &str, bytes: &[u8], vault: Option<&Vault>) -> Result<(), serde_json::Error> {
         let parts: Vec<&str> = path.split('/').collect();
         match parts[..] {
             [crate::trust::word::KEYS_FILE] => {
@@ -231,7 +237,7 @@ impl Memory {
             ["emergencies", _] => self.signed.push((Class::Emergency, bytes.to_owned())),
             ["uses.json"] => self.uses = serde_json::from_slice(bytes)?,
             [LIVE, target, ..] => {
-                let account = serde_json::from_slice(bytes)?;
+                let account = account(bytes, vault)?;
                 self.target(target).accounts.push(account);
             }
             _ => {}
@@ -253,6 +259,20 @@ impl Memory {
     pub(crate) fn take_target(&mut self, target: Sym) -> TargetMemory {
         self.targets.remove(&Sym::new(&encode_component(target.as_str()))).unwrap_or_default()
     }
+}
+
+/// An account, with what is sealed in it as far as there are keys.
+fn account(bytes: &[u8], vault: Option<&Vault>) -> Result<AccountRecord, serde_json::Error> {
+    const MARK: &[u8] = b"\"sealed\"";
+    if !bytes.windows(MARK.len()).any(|window| window == MARK) {
+        return serde_json::from_slice(bytes);
+    }
+    let mut value = serde_json::from_slice(bytes)?;
+    match vault {
+        Some(vault) => vault.open_sealed(&mut value).map_err(serde::de::Error::custom)?,
+        None => leave_out_sealed(&mut value),
+    }
+    serde_json::from_value(value)
 }
 
 impl Standing {
@@ -417,7 +437,7 @@ mod tests {
         let commits = [commit(&repository, &before), commit(&repository, &after)];
         for from in commits {
             for to in commits {
-                let read = |commit, kept| Memory::read(folder.path(), &repository, commit, kept).unwrap();
+                let read = |commit, kept| Memory::read(folder.path(), &repository, commit, kept, None).unwrap();
                 let memory = read(from, None);
                 let targets = memory.targets.iter().map(|(target, memory)| (*target, &memory.observed));
                 Accounts::keep(folder.path(), from, targets).write().unwrap();

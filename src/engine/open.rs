@@ -94,7 +94,7 @@ impl Engine {
             );
         }
         let installation = log.installation().to_string();
-        let mut memory = remembered(&log, &settings.state)?;
+        let mut memory = remembered(&log, &settings)?;
         let tip = log.tip().commit;
         let agreement = Agreement::restore(&mut memory);
         let inbox = Inbox::remembering(&agreement.uses, &memory.signed);
@@ -214,11 +214,13 @@ pub(super) fn source(settings: &Settings) -> Source {
     Source::new(&settings.repository.url, &settings.repository.branch, &mirror)
 }
 
-fn remembered(log: &Log, state: &Path) -> Result<Memory, EngineError> {
+fn remembered(log: &Log, settings: &Settings) -> Result<Memory, EngineError> {
+    let state = &settings.state;
     let path = log.repository();
     let repository = git2::Repository::open_bare(&path)?;
     let commit = git2::Oid::from_str(&log.tip().commit.to_string())?;
-    let memory = Memory::read(&path, &repository, commit, Accounts::read(state))?;
+    let vault = super::personal::vault(settings)?;
+    let memory = Memory::read(&path, &repository, commit, Accounts::read(state), vault.as_deref())?;
     if memory.accounts_read >= cache::STALE {
         let targets = memory.targets.iter().map(|(target, memory)| (*target, &memory.observed));
         Accounts::keep(state, commit, targets).write_later();

@@ -43,10 +43,14 @@ pub(super) fn open_log(settings: &Settings, now: Timestamp) -> Result<(Log, Reco
         }
         result => result,
     };
-    result.map_err(|error| match error {
+    let (mut log, recovery) = result.map_err(|error| match error {
         Error::NotFound(_) => EngineError::NoInstallation(settings.state.clone()),
         error => error.into(),
-    })
+    })?;
+    if let Some(vault) = super::personal::vault(settings)? {
+        log.protect(vault);
+    }
+    Ok((log, recovery))
 }
 
 pub(super) fn key_path(settings: &Settings) -> PathBuf {

@@ -88,8 +88,10 @@ impl View {
             .at(at.as_second())?
             .ok_or_else(|| EngineError::Broken(format!("The audit log began after {at}.")))?;
         let own = settings.state.join("provost.git");
-        let memory =
-            Memory::read(&own, &git2::Repository::open(&own)?, Oid::from_str(&record.to_string())?, None)?;
+        let repository = git2::Repository::open(&own)?;
+        let vault = super::personal::vault(settings)?;
+        let record = Oid::from_str(&record.to_string())?;
+        let memory = Memory::read(&own, &repository, record, None, vault.as_deref())?;
         let counted = memory.desired.commit.as_deref().map(Oid::from_str).transpose()?;
         let commit = counted.filter(|commit| source.has(*commit)).ok_or_else(|| {
             EngineError::Broken(format!("The commit that counted at {at} is not in the desired repository."))
@@ -193,7 +195,9 @@ fn memory_of(settings: &Settings, source: &Source) -> Result<Option<(Memory, boo
     for (path, own) in [(own, true), (source.path().to_owned(), false)] {
         if let Some(commit) = tip(&path) {
             let repository = git2::Repository::open(&path)?;
-            return Memory::read(&path, &repository, commit, None).map(|memory| Some((memory, own)));
+            let vault = if own { super::personal::vault(settings)? } else { None };
+            let memory = Memory::read(&path, &repository, commit, None, vault.as_deref())?;
+            return Ok(Some((memory, own)));
         }
     }
     Ok(None)

@@ -86,7 +86,21 @@ fn records_are_found_by_person_time_and_cause_and_exported_with_their_bodies() {
 fn the_past_is_answered_by_the_log() {
     let demo = Demo::once();
     let now = jiff::Timestamp::now().to_string();
-    assert_eq!(demo.json(&["who", "forge", "--at", &now]), demo.json(&["who", "forge"]));
+    let accounts = |of: &[&str]| -> Vec<String> {
+        let holders = demo.json(of);
+        let seen = holders.as_array().unwrap().iter().filter(|holder| holder["seen"] == true);
+        let mut names: Vec<String> =
+            seen.map(|holder| format!("{} {}", holder["identity"], holder["account"])).collect();
+        names.sort();
+        names
+    };
+    for what in [&["who", "forge"][..], &["who", "forge", "group:engineering"]] {
+        let there = accounts(what);
+        assert!(there.len() > 3, "{there:?}");
+        assert_eq!(accounts(&[what, &["--at", &now]].concat()), there);
+    }
+    let unknown = demo.provost(&["who", "nothing", "--at", &now]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("knows no target"));
     let later = demo.json(&["who", "forge", "--at", "2999-01-01"]);
     assert_ne!(later, demo.json(&["who", "forge"]), "by then one has begun, and a guest has left");
     let began = demo.provost(&["who", "forge", "--at", "2020-01-01"]);

@@ -7,6 +7,8 @@ mod approvals;
 mod audit;
 mod copies;
 mod demo;
+mod hosts;
+mod killed;
 mod lifecycle;
 mod looking;
 mod offline;

@@ -121,6 +121,14 @@ pub enum Error {
     /// A commit that has to be in the log's history is not.
     #[error("commit {0} is not in the history of the audit log's tip")]
     NotAncestor(CommitId),
+    /// The keys of personal data failed. Unlike the index they cannot be made again.
+    #[error("the keys of personal data in {} failed: {source}", path.display())]
+    Vault {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's answer.
+        source: rusqlite::Error,
+    },
     /// The index file failed. It is disposable: deleting it is always safe.
     #[error("the index {} failed (it can be deleted; it is made again): {source}", path.display())]
     Index {

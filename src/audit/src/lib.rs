@@ -15,6 +15,8 @@
 //! of the journal's end. This crate must never write to a repository that it did not create; it publishes by
 //! `git push`.
 
+mod additions;
+mod agent;
 pub mod allowed;
 mod batch;
 mod build;
@@ -24,6 +26,7 @@ mod error;
 mod escape;
 mod flush;
 mod git;
+mod holdings;
 mod id;
 pub mod index;
 mod journal;
@@ -37,6 +40,7 @@ mod objects;
 mod open_intents;
 mod pack;
 mod path;
+mod personal;
 mod publish;
 mod reading;
 mod record;
@@ -63,6 +67,7 @@ pub use crate::objects::{GitObjects, ObjectKind, Objects};
 pub use crate::open_intents::OpenIntent;
 pub use crate::pack::read_pack;
 pub use crate::path::{TreePath, account_path, encode_component};
+pub use crate::personal::{Vault, leave_out_sealed};
 pub use crate::publish::{Publication, last_published, publish, published};
 pub use crate::reading::read_records;
 pub use crate::record::{Change, IntentItem, Kind, OutcomeResult, Record};

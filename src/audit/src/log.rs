@@ -20,6 +20,7 @@ use crate::objects::{GitObjects, ObjectKind, Objects};
 use crate::open_intents::{OpenIntent, OpenIntents};
 use crate::pack::PackBuffer;
 use crate::path::TreePath;
+use crate::personal::Vault;
 use crate::record::{Change, Kind, Record};
 use crate::tree::Tree;
 use crate::view::Reader;
@@ -45,6 +46,8 @@ pub struct Log {
     pub(crate) pending: usize,
     pub(crate) installation: CommitId,
     pub(crate) stopped: Option<String>,
+    /// Seals what is personal, if anything is.
+    pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) lock: Option<StateLock>,
 }
 
@@ -188,8 +191,15 @@ impl Log {
         self.record_any(group)
     }
 
+    /// Has personal data sealed from now on.
+    pub fn protect(&mut self, vault: Arc<Vault>) {
+        self.vault = Some(vault);
+    }
+
     pub(crate) fn record_any(&mut self, group: &[Record]) -> Result<Vec<Recorded>> {
         self.check_alive()?;
+        let sealed = self.vault.as_ref().map(|vault| vault.seal(group)).transpose()?;
+        let group = sealed.as_deref().unwrap_or(group);
         if group.len() > MAX_GROUP {
             return Err(Error::GroupTooLarge(group.len()));
         }
@@ -285,9 +295,16 @@ impl Log {
         self.layout.repository()
     }
 
-    /// Operations without a final outcome, oldest first.
-    pub fn open_intents(&self) -> Vec<OpenIntent> {
-        self.open.all()
+    /// Operations without a final outcome, oldest first; what is sealed in them is opened.
+    ///
+    /// # Errors
+    /// [`Error::Vault`] if the keys of what is sealed cannot be read.
+    pub fn open_intents(&self) -> Result<Vec<OpenIntent>> {
+        let mut open = self.open.all();
+        if let Some(vault) = &self.vault {
+            open.iter_mut().try_for_each(|intent| vault.open_sealed(&mut intent.call))?;
+        }
+        Ok(open)
     }
 
     /// A file of the tip's tree; `None` if there is none.

@@ -67,6 +67,7 @@ pub(crate) fn create(
         pending: 0,
         installation: ObjectId::ZERO,
         stopped: None,
+        vault: None,
         lock: None,
     };
     log.record_any(&[record])?;
@@ -121,6 +122,7 @@ pub(crate) fn open(
         flushed: Some(tip),
         pending: 0,
         stopped: None,
+        vault: None,
         lock: None,
     };
     check_key(&log)?;
@@ -134,7 +136,7 @@ pub(crate) fn open(
         log.record_any(&[record])?;
         log.flush()?;
     }
-    let open = log.open_intents();
+    let open = log.open.all();
     Ok((log, Recovery { journal: state, open }))
 }
 

@@ -3,13 +3,16 @@
 //! In: any repository that has the log (provost's own, the desired one, a clone), keys that may have signed it, and
 //! commits that somebody noted before. Out: findings. It needs nothing of the daemon and changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
+use serde_json::Value;
 use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
+use crate::additions::Additions;
 use crate::allowed::AllowedSigners;
 use crate::batch::{Answer, Batch, commits};
 use crate::commit::{Commit, parse_commit};
@@ -23,6 +26,8 @@ use crate::open_intents::{OpenIntent, OpenIntents};
 use crate::publish::is_ancestor;
 use crate::record::Kind;
 use crate::signature::{self, Signed};
+
+pub use crate::additions::Label;
 
 /// How many records are checked in parallel at once, and how many such pieces are read ahead.
 const PIECE: usize = 2_048;
@@ -53,6 +58,8 @@ pub struct Report {
     pub range: Option<(u64, u64)>,
     /// Operations without a final outcome at the tip, oldest first: in doubt if no daemon is calling them now.
     pub open: Vec<OpenIntent>,
+    /// Grants by what they rest on.
+    pub grants: BTreeMap<Label, u64>,
     /// Empty if all is well.
     pub findings: Vec<Finding>,
 }
@@ -83,6 +90,8 @@ pub enum Check {
     Volume,
     /// Outcomes belong to one open intent, intents have at most one outcome, and what is open is counted right.
     Intent,
+    /// A grant above tier low rests on evidence that was recorded before it, known as it says.
+    Evidence,
     /// A kind that announces or marks changes no file.
     Tree,
     /// A pinned commit is in the log.
@@ -101,6 +110,7 @@ impl Check {
             Check::Chain => "chain",
             Check::Volume => "volume",
             Check::Intent => "intent",
+            Check::Evidence => "evidence",
             Check::Tree => "tree",
             Check::Pin => "pin",
             Check::Objects => "objects",
@@ -118,7 +128,14 @@ pub fn verify(
     options: &Options,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Report> {
-    let mut report = Report { tip, records: 0, range: None, open: Vec::new(), findings: Vec::new() };
+    let mut report = Report {
+        tip,
+        records: 0,
+        range: None,
+        open: Vec::new(),
+        grants: BTreeMap::new(),
+        findings: Vec::new(),
+    };
     check_pins(repository, tip, options, &mut report)?;
     if options.objects {
         check_objects(repository, &mut report)?;
@@ -157,6 +174,7 @@ pub fn verify(
         None => {}
     }
     report.open = state.open.all();
+    report.grants = state.additions.counts;
     Ok(report)
 }
 
@@ -170,6 +188,7 @@ impl Report {
 struct Read {
     id: CommitId,
     record: Option<(Commit, Message)>,
+    body: Value,
     chain: String,
     /// Whose signature it bears; that it is good is checked with its neighbours.
     signer: Option<KeyData>,
@@ -184,6 +203,7 @@ struct State {
     /// Whether that key came by a key record of this log, and not from the caller.
     handed_over: bool,
     open: OpenIntents,
+    additions: Additions,
     /// The first number of the range: what belongs to older intents cannot be judged.
     first: Option<u64>,
     whole: bool,
@@ -214,6 +234,7 @@ impl State {
             signs,
             handed_over: false,
             open: OpenIntents::default(),
+            additions: Additions::default(),
             first: None,
             whole: options.from.is_none(),
         })
@@ -254,6 +275,9 @@ impl State {
                 report.find(id, Check::Intent, reason);
             }
         }
+        if let Err(reason) = self.additions.apply(message, &read.body, self.whole) {
+            report.find(id, Check::Evidence, reason);
+        }
         if self.whole && message.open != self.open.oldest() {
             let expected = self.open.oldest().map_or("none".to_owned(), |seq| seq.to_string());
             report.find(
@@ -288,8 +312,7 @@ fn signs_next(read: &Read) -> Option<KeyData> {
     if message.kind != Kind::Key {
         return read.signer.clone();
     }
-    let body = message.body().ok()?;
-    PublicKey::from_openssh(body.get("key")?.as_str()?).ok().map(|key| key.key_data().clone())
+    PublicKey::from_openssh(read.body.get("key")?.as_str()?).ok().map(|key| key.key_data().clone())
 }
 
 fn before_of(read: &Read) -> Option<Before> {
@@ -379,7 +402,14 @@ fn read_together(answers: &[(CommitId, Answer)]) -> Vec<Read> {
 
 /// Everything that can be checked of a record alone, but for its signature.
 fn read(id: CommitId, answer: &Answer) -> (Read, Option<Signed>) {
-    let mut read = Read { id, record: None, chain: String::new(), signer: None, findings: Vec::new() };
+    let mut read = Read {
+        id,
+        record: None,
+        body: Value::Null,
+        chain: String::new(),
+        signer: None,
+        findings: Vec::new(),
+    };
     let mut signed = None;
     if let Err((check, message)) = fill(&mut read, answer, &mut signed) {
         read.findings.push((check, message));
@@ -409,8 +439,8 @@ fn fill(
         Err(reason) => read.findings.push((Check::Signature, reason)),
     }
     let message = parse_message(&commit.message).map_err(|reason| form(&reason))?;
-    let canonical = message.body().and_then(|body| canonical_json(&body));
-    if !canonical.is_ok_and(|canonical| canonical == message.json) {
+    read.body = message.body().unwrap_or_default();
+    if !canonical_json(&read.body).is_ok_and(|canonical| canonical == message.json) {
         read.findings.push((Check::Form, "its body is not canonical JSON".to_owned()));
     }
     read.record = Some((commit, message));

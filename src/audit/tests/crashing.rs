@@ -1,8 +1,8 @@
 //! Every crash point of the order of writes, and every call failing in turn.
 //!
 //! Whole: every call of recording and flushing, of making a log, and of recovery. Capped: the subsets of what survives
-//! at one point, where there are more than [`SUBSETS`] (then that many, spread evenly, and both extremes); in double
-//! crashes, [`SUBSETS_TWICE`] at each of both.
+//! at one point, where there are more than [`SUBSETS`] (then that many, spread evenly, and both extremes; all of them
+//! with `CRASH_SUBSETS` set to more than there are); in double crashes, [`SUBSETS_TWICE`] at each of both.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::ErrorKind;
@@ -20,6 +20,11 @@ use crate::kit::{at, drift, genesis, intent, outcome};
 
 const SUBSETS: usize = 32;
 const SUBSETS_TWICE: usize = 2;
+
+/// How many subsets are looked at after a single crash.
+fn subsets() -> usize {
+    std::env::var("CRASH_SUBSETS").ok().and_then(|count| count.parse().ok()).unwrap_or(SUBSETS)
+}
 
 const STATE: &str = "/state";
 const PACKS: &str = "/state/provost.git/objects/pack";
@@ -221,7 +226,7 @@ fn nothing_acknowledged_is_lost_whenever_the_machine_stops() {
             let ended = run(&mut log, &script(), &mut told);
             assert_eq!(ended.is_err(), at < calls);
         }
-        for (number, survivor) in disk.after_crash(SUBSETS).into_iter().enumerate() {
+        for (number, survivor) in disk.after_crash(subsets()).into_iter().enumerate() {
             let count = check(&survivor, &told, &format!("crash before call {at}, subset {number}"));
             states += 1;
             whole += usize::from(count > told.acknowledged.len());
@@ -240,7 +245,7 @@ fn making_a_log_can_be_repeated_whenever_the_machine_stops() {
         let disk = FakeDisk::with_folders(&FOLDERS);
         disk.set_fault(Some(Fault::Crash(at)));
         assert!(create(&disk).is_err());
-        for survivor in disk.after_crash(SUBSETS) {
+        for survivor in disk.after_crash(subsets()) {
             match open(&survivor) {
                 Ok((log, _)) => assert_eq!(log.tip().seq, 1),
                 Err(Error::NotFound(_)) => assert_eq!(create(&survivor).unwrap().tip().seq, 1),

@@ -202,20 +202,20 @@ fn an_outcome_needs_an_open_intent_and_comes_once() {
     assert!(matches!(log.record(&[outcome(seq, "other", "p-1", "x")]), Err(Error::Record { .. })));
     log.record(&[outcome(seq, "op", "p-1", "x")]).unwrap();
     assert!(matches!(log.record(&[outcome(seq, "op", "p-1", "x")]), Err(Error::Record { .. })));
-    assert!(log.open_intents().is_empty());
+    assert!(log.open_intents().unwrap().is_empty());
 
     // An unknown outcome is settled once, and by nothing else.
     let seq = log.record(&[intent("op", "p-1")]).unwrap()[0].seq;
     let mut unknown = outcome(seq, "op", "p-1", "x");
     unknown.kind = Kind::Outcome(OutcomeResult::Unknown);
     log.record(&[unknown]).unwrap();
-    assert!(log.open_intents()[0].unknown);
+    assert!(log.open_intents().unwrap()[0].unknown);
     assert!(log.record(&[outcome(seq, "op", "p-1", "x")]).is_err());
     let mut settled = outcome(seq, "op", "p-1", "x");
     settled.kind = Kind::Settled;
     log.record(&[settled.clone()]).unwrap();
     assert!(log.record(&[settled]).is_err());
-    assert!(log.open_intents().is_empty());
+    assert!(log.open_intents().unwrap().is_empty());
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_refused_group_leaves_nothing_behind() {
     let group = [intent("op", "p-1"), drift("p-1", "bad"), outcome(99, "op", "p-1", "x")];
     assert!(matches!(log.record(&group), Err(Error::Record { .. })));
     assert_eq!(log.tip(), seq_before);
-    assert!(log.open_intents().is_empty());
+    assert!(log.open_intents().unwrap().is_empty());
     let path = account_path("forge", "p-1");
     assert_eq!(log.read(path.as_str()).unwrap().unwrap(), b"good");
     let next = log.record(&[drift("p-2", "next")]).unwrap()[0];

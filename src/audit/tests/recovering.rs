@@ -37,7 +37,7 @@ fn open_intents_are_reported_until_they_are_closed() {
         log.record(&[drift("p-9", &n.to_string())]).unwrap();
     }
     log.flush().unwrap();
-    let before = log.open_intents();
+    let before = log.open_intents().unwrap();
     drop(log);
     let (mut log, recovery) = world.open();
     assert_eq!(recovery.open, before);

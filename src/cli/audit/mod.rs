@@ -1,5 +1,6 @@
 //! `provost audit`: one file a verb.
 
+mod erase;
 mod export;
 mod filter;
 mod log;
@@ -25,6 +26,7 @@ enum Verb {
     Log(log::Args),
     Export(export::Args),
     RotateKey(rotate::Args),
+    Erase(erase::Args),
 }
 
 pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
@@ -33,5 +35,6 @@ pub(crate) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         Verb::Log(args) => log::run(args, config),
         Verb::Export(args) => export::run(args, config),
         Verb::RotateKey(args) => rotate::run(args, config),
+        Verb::Erase(args) => erase::run(args, config),
     }
 }

@@ -1,19 +1,21 @@
 //! `provost audit verify`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use jiff::{SignedDuration, Timestamp};
 use owo_colors::OwoColorize;
-use provost_audit::CommitId;
 use provost_audit::allowed::AllowedSigners;
 use provost_audit::verify::{self, Options};
+use provost_audit::{CommitId, OpenIntent};
 use serde_json::json;
 
 use crate::cli::{CliError, Config, Output, output, progress};
 use crate::settings::Overrides;
 use crate::text::safe;
 
-/// Verify the audit log: signatures, sequence, chain, every outcome to its intent
+/// Verify the audit log: signatures, sequence, chain, every outcome to its intent, every grant to its evidence
 ///
 /// Checks the daemon's own log, or a clone of the published branch with --repo and --signers. Without a pinned commit a
 /// log that was cut off cannot be told from a whole one. Exits with 1 if anything is found.
@@ -77,7 +79,10 @@ pub(super) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     });
     bar.finish_and_clear();
     let report = report.map_err(|error| CliError::user(error.to_string()))?;
+    let now = Timestamp::now();
     if args.output == Output::Json {
+        let grants: BTreeMap<&str, u64> =
+            report.grants.iter().map(|(label, count)| (label.name(), *count)).collect();
         let findings: Vec<_> = report
             .findings
             .iter()
@@ -94,15 +99,30 @@ pub(super) fn run(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
             "records": report.records,
             "range": report.range,
             "open": report.open.len(),
+            "in_doubt": report.open.iter().map(|open| in_doubt(open, now)).collect::<Vec<_>>(),
+            "grants": grants,
             "findings": findings,
         }))?;
     } else {
-        print(&report, options.pins.is_empty());
+        print(&report, options.pins.is_empty(), now);
     }
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(report: &verify::Report, unpinned: bool) {
+/// An operation without an outcome: in doubt if no daemon is calling it now.
+fn in_doubt(open: &OpenIntent, now: Timestamp) -> serde_json::Value {
+    json!({
+        "seq": open.seq,
+        "operation": open.operation,
+        "target": open.target,
+        "subject": open.subject,
+        "not_after": open.not_after,
+        "unknown": open.unknown,
+        "age_seconds": now.as_second() - open.at,
+    })
+}
+
+fn print(report: &verify::Report, unpinned: bool, now: Timestamp) {
     for finding in &report.findings {
         let commit = finding.commit.map(|commit| commit.to_string()).unwrap_or_default();
         let at = commit.get(..12).unwrap_or_default();
@@ -123,6 +143,22 @@ fn print(report: &verify::Report, unpinned: bool) {
         report.tip,
         report.open.len()
     );
+    let grants: Vec<String> =
+        report.grants.iter().map(|(label, count)| format!("{count} {}", label.name())).collect();
+    if !grants.is_empty() {
+        anstream::println!("grants by what they rest on: {}", grants.join(", "));
+    }
+    for open in &report.open {
+        let age = SignedDuration::from_secs(now.as_second() - open.at);
+        anstream::println!(
+            "{} record {}: operation {} for {} on {}, for {age:#} without an outcome",
+            "in doubt:".yellow().bold(),
+            open.seq,
+            safe(open.operation.get(..12).unwrap_or(&open.operation)),
+            safe(&open.subject),
+            safe(&open.target)
+        );
+    }
     if unpinned {
         anstream::println!(
             "note: without --pin a log that was cut off at its end cannot be told from a whole one"
