@@ -120,9 +120,9 @@ impl Workload {
 
     fn outcome(&mut self, intent: u64, operation: &Operation) -> Record {
         let Operation { id, account, group, grant } = operation;
-        let before = self.account(*account);
         let holds = &mut self.accounts[*account as usize];
         // Two operations of one intent may be about the same account.
+        let had = holds.contains(group);
         holds.retain(|one| one != group);
         if *grant {
             holds.push(*group);
@@ -136,10 +136,16 @@ impl Workload {
         record.intent = Some(intent);
         record.desired_commit = Some(commit());
         record.priority = true;
+        // What differs, as the daemon has it.
+        let side = |there: bool| {
+            let held = if there { vec![held(*group)] } else { Vec::new() };
+            let link = json!({ "identity": identity(*account), "ours": held });
+            json!({ "anchor": anchor(*account), "entitlements": held, "link": link })
+        };
         record.body = json!({
             "verb": verb,
-            "before": before,
-            "after": self.account(*account),
+            "before": side(had),
+            "after": side(*grant),
             "causes": causes(operation),
             "evidence": {},
             "drift": false,

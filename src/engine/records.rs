@@ -106,10 +106,11 @@ impl Engine {
         record.priority = true;
         let evidence = prepared.evidence();
         record.evidence = evidence.label();
+        let (was, is) = differing(json!(before), json!(after));
         record.body = json!({
             "verb": planned.verb(),
-            "before": before,
-            "after": after,
+            "before": was,
+            "after": is,
             "causes": prepared.causes(),
             "evidence": evidence,
             "drift": planned.drift,
@@ -156,6 +157,35 @@ pub(super) fn told(receipt: &Receipt) -> serde_json::Value {
     })
 }
 
+/// Of an account before and after, what differs, and who it is; the whole of it is in the files of the two commits.
+fn differing(before: serde_json::Value, after: serde_json::Value) -> (serde_json::Value, serde_json::Value) {
+    use serde_json::Value::{Array, Object};
+    match (before, after) {
+        (Object(mut before), Object(mut after)) => {
+            let names: Vec<String> =
+                before.keys().filter(|name| after.contains_key(*name)).cloned().collect();
+            for name in names {
+                let (Some(was), Some(is)) = (before.remove(&name), after.remove(&name)) else { continue };
+                let same = was == is && !was.is_object() && !["anchor", "identity"].contains(&name.as_str());
+                let (was, is) = differing(was, is);
+                let nothing = |value: &serde_json::Value| value.as_object().is_some_and(Map::is_empty);
+                if !same && !(nothing(&was) && nothing(&is)) {
+                    before.insert(name.clone(), was);
+                    after.insert(name, is);
+                }
+            }
+            (Object(before), Object(after))
+        }
+        (Array(before), Array(after)) => {
+            let only = |all: &[serde_json::Value], others: &[serde_json::Value]| {
+                Array(all.iter().filter(|one| !others.contains(one)).cloned().collect())
+            };
+            (only(&before, &after), only(&after, &before))
+        }
+        both => both,
+    }
+}
+
 /// What changed on one account between two looks, field by field.
 pub(super) fn difference(before: Option<&AccountRecord>, after: Option<&AccountRecord>) -> serde_json::Value {
     let (Some(before), Some(after)) = (before, after) else {
@@ -200,5 +230,44 @@ mod tests {
         assert!(!format!("{} {receipt:?}", told(&receipt)).contains("s3cret"));
         assert_eq!(told(&receipt)["secret"], "delivered");
         assert!(told(&Receipt::unchanged(None))["secret"].is_null());
+    }
+
+    #[test]
+    fn before_and_after_hold_what_differs_and_whose_it_is() {
+        let account = |groups: &[&str], email: &str, disabled: bool| {
+            json!({
+                "anchor": "u-1", "username": "ada", "attributes": { "email": email, "name": "Ada" },
+                "entitlements": groups, "link": { "identity": "p-1", "profile": "main", "ours": groups },
+                "state": if disabled { "disabled" } else { "enabled" },
+            })
+        };
+        let (was, is) = differing(account(&["a", "b"], "x", false), account(&["b", "c"], "x", false));
+        assert_eq!(
+            was,
+            json!({ "anchor": "u-1", "entitlements": ["a"], "link": { "identity": "p-1", "ours": ["a"] } })
+        );
+        assert_eq!(
+            is,
+            json!({ "anchor": "u-1", "entitlements": ["c"], "link": { "identity": "p-1", "ours": ["c"] } })
+        );
+        let (was, is) = differing(account(&["a"], "x", false), account(&["a"], "y", true));
+        let left = |email: &str, state: &str| {
+            json!({
+                "anchor": "u-1", "attributes": { "email": email }, "link": { "identity": "p-1" }, "state": state,
+            })
+        };
+        assert_eq!((was, is), (left("x", "enabled"), left("y", "disabled")));
+        let made = account(&["a"], "x", false);
+        assert_eq!(differing(json!(null), made.clone()), (json!(null), made));
+    }
+
+    #[test]
+    fn what_is_only_there_before_or_after_stays() {
+        let (was, is) =
+            differing(json!({ "anchor": "u-1" }), json!({ "anchor": "u-1", "entitlements": ["a"] }));
+        assert_eq!(
+            (was, is),
+            (json!({ "anchor": "u-1" }), json!({ "anchor": "u-1", "entitlements": ["a"] }))
+        );
     }
 }

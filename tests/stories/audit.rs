@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::demo::{Demo, assert_success};
+use crate::demo::{Demo, NIA, assert_success};
 
 #[test]
 fn the_audit_branch_reads_as_a_history_of_access_and_every_commit_is_signed() {
@@ -125,4 +125,39 @@ fn a_new_key_takes_over_and_the_log_still_verifies_from_the_first_one() {
         let report = demo.json(&["audit", "verify", "--signers", &signers.to_string_lossy()]);
         assert!(report["findings"].as_array().unwrap().is_empty(), "{report:#}");
     }
+}
+
+#[test]
+fn what_is_personal_is_in_the_log_only_sealed_and_gone_with_its_key() {
+    let demo = Demo::once();
+    let settings = demo.dir().join("provost.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let names = ["email", "display_name", "given_name", "family_name"];
+    std::fs::write(&settings, format!("{text}\n[audit]\npersonal = {names:?}\n")).unwrap();
+    let before = demo.git(&["rev-parse", "provost/audit"]);
+    demo.write("people/engineering/nokafor.yaml", NIA);
+    demo.commit("Nia joins");
+    assert_success(&demo.provost(&["run", "--once"]));
+    assert!(demo.account("forge", "nokafor").is_some());
+    let log = || demo.git(&["log", "-p", &format!("{}..provost/audit", before.trim()), "--", "."]);
+    assert!(log().contains("nokafor") && log().contains("\"sealed\""));
+    assert!(!log().contains("nia.okafor@example.com") && !log().contains("Nia Okafor"));
+
+    // Another start knows what it wrote: nothing about her is new to it.
+    let about_her = || {
+        let found = demo.json(&["audit", "log", "--person", "p-2001"]);
+        found.as_array().unwrap().len()
+    };
+    let records = about_her();
+    let sealed = log().matches("\"sealed\"").count();
+    assert_success(&demo.provost(&["run", "--once"]));
+    assert_eq!((about_her(), log().matches("\"sealed\"").count()), (records, sealed));
+
+    assert_success(&demo.provost(&["audit", "erase", "p-2001"]));
+    assert_success(&demo.provost(&["audit", "erase", "p-2001"]));
+    let erased = demo.json(&["audit", "log", "--kind", "erasure"]);
+    assert_eq!(erased.as_array().unwrap().len(), 2, "each try is on the record");
+    let report = demo.json(&["audit", "verify", "--objects"]);
+    assert!(report["findings"].as_array().unwrap().is_empty(), "{report:#}");
+    assert_success(&demo.provost(&["run", "--once"]));
 }

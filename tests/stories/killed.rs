@@ -189,7 +189,7 @@ impl Target {
                 std::thread::spawn(move || {
                     serve(connection, &ledger, &called);
                     counted.fetch_sub(1, Ordering::SeqCst);
-                    drop(close.send(()));
+                    let _gone = close.send(());
                 });
             }
         });
@@ -248,7 +248,7 @@ fn serve(connection: UnixStream, ledger: &Mutex<Ledger>, called: &Sender<()>) {
             // Cut off by a kill: nobody asked for this.
             _ => return,
         };
-        drop(called.send(()));
+        let _gone = called.send(());
         // The caller may be dead by now; what was done is done.
         drop(answers.write_all(format!("{answer}\n").as_bytes()));
     }

@@ -71,10 +71,12 @@ impl Drop for Batch {
 }
 
 /// The commits from after `from` (from the first one, if `None`) to `to`, oldest first.
-pub(crate) fn commits(repository: &Path, from: Option<CommitId>, to: CommitId) -> Result<Vec<CommitId>> {
+///
+/// They come from the commit-graph, where there is one: a cache that nobody signs, so whoever does not trust the repository
+/// has to see for himself that each names the one before it.
+pub(crate) fn listed(repository: &Path, from: Option<CommitId>, to: CommitId) -> Result<Vec<CommitId>> {
     let mut command = git(repository);
-    // The commit-graph is a cache that nobody signs.
-    command.args(["-c", "core.commitGraph=false", "rev-list", "--reverse", "--topo-order", &to.to_string()]);
+    command.args(["rev-list", "--reverse", "--topo-order", &to.to_string()]);
     if let Some(from) = from {
         command.arg(format!("^{from}"));
     }

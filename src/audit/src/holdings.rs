@@ -1,8 +1,8 @@
 //! Who held what on a target, from when to when: the part of the index that answers `who --at`.
 //!
 //! In: one record after another, with the accounts that it changed. Out: rows with the number of the record that began
-//! a holding and of the one that ended it. An outcome holds its account in its body; of every other record the files
-//! under `live/` that differ from the record before are read.
+//! a holding and of the one that ended it. The outcome of a grant or a revocation has in its body what differs; of every
+//! other record the files under `live/` that differ from the record before are read.
 
 use std::collections::BTreeMap;
 
@@ -105,8 +105,10 @@ pub(crate) fn take(
     if before == Some(commit.tree) {
         return Ok(());
     }
-    if let Some((target, file, account)) = of_outcome(message) {
-        return writer.note(message.seq, &target, &file, &account).map_err(failed);
+    if let Some(step) = of_outcome(message)
+        && writer.step(message.seq, &step).map_err(&failed)?
+    {
+        return Ok(());
     }
     let mut files = Vec::new();
     let live = |tree| folder_of(objects, tree, LIVE);
@@ -125,16 +127,44 @@ pub(crate) fn take(
     Ok(())
 }
 
-/// The account that an outcome shows: target, name of the file, content.
-fn of_outcome(message: &Message) -> Option<(String, String, Account)> {
+/// What an outcome did to one account: kind, name and role of what it ended and began.
+struct Step {
+    target: String,
+    file: String,
+    ended: Vec<[String; 3]>,
+    begun: Vec<[String; 3]>,
+}
+
+/// The step of an outcome that changed nothing but what an account holds.
+fn of_outcome(message: &Message) -> Option<Step> {
     if message.kind != Kind::Outcome(OutcomeResult::Applied) {
         return None;
     }
     let body = message.body().ok()?;
-    let (before, after) = (body.get("before")?, body.get("after")?);
-    let anchor = after.get("anchor").or_else(|| before.get("anchor"))?.as_str()?;
+    if !matches!(body.get("verb")?.as_str()?, "grant" | "revoke") {
+        return None;
+    }
+    let (before, after) = (body.get("before")?.as_object()?, body.get("after")?.as_object()?);
+    let known = |name: &String| ["anchor", "entitlements", "link"].contains(&name.as_str());
+    if !before.keys().chain(after.keys()).all(known) {
+        return None;
+    }
     let target = encode_component(&decode_label(message.target.as_deref()?));
-    Some((target, encode_component(anchor), account_of(after)))
+    let file = encode_component(after.get("anchor")?.as_str()?);
+    Some(Step {
+        target,
+        file,
+        ended: held_in(before.get("entitlements")),
+        begun: held_in(after.get("entitlements")),
+    })
+}
+
+/// Kind, name and role of each of a list of entitlements.
+fn held_in(list: Option<&Value>) -> Vec<[String; 3]> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    let text =
+        |held: &Value, name: &str| held.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    list.map(|held| ["kind", "name", "role"].map(|name| text(held, name))).collect()
 }
 
 /// What a file under `live/` says of who holds what.
@@ -144,13 +174,11 @@ fn account_of(file: &Value) -> Account {
     if file.get("kind").is_none() {
         return Account::default();
     }
-    let held = file.get("entitlements").and_then(Value::as_array).into_iter().flatten();
-    let named = |held| ["kind", "name", "role"].map(|name| text(held, name).unwrap_or_default());
     let itself = std::iter::once(Default::default());
     Account {
         username: text(file, "username"),
         identity: file.get("link").and_then(|link| text(link, "identity")),
-        holds: itself.chain(held.map(named)).collect(),
+        holds: itself.chain(held_in(file.get("entitlements"))).collect(),
     }
 }
 
@@ -158,13 +186,44 @@ impl<'a> Writer<'a> {
     pub(crate) fn new(transaction: &'a Transaction<'_>) -> rusqlite::Result<Writer<'a>> {
         Ok(Writer {
             open: transaction.prepare(
-                "SELECT rowid, kind, name, role, account IS ?3 AND identity IS ?4 FROM holdings
+                "SELECT rowid, kind, name, role, account IS ?3 AND identity IS ?4, account, identity FROM holdings
                  WHERE target = ?1 AND file = ?2 AND until IS NULL",
             )?,
             end: transaction.prepare("UPDATE holdings SET until = ?2 WHERE rowid = ?1")?,
             begin: transaction
                 .prepare("INSERT INTO holdings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)")?,
         })
+    }
+
+    /// Takes a step, if it begins where this index stands: what it ends is held, and what it begins is not.
+    fn step(&mut self, seq: u64, step: &Step) -> rusqlite::Result<bool> {
+        let Step { target, file, ended, begun } = step;
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        let mut owner: Option<(Option<String>, Option<String>)> = None;
+        let (mut over, mut there) = (Vec::new(), false);
+        let mut rows = self.open.query(params![target, file, None::<String>, None::<String>])?;
+        while let Some(row) = rows.next()? {
+            let held: [String; 3] = [row.get(1)?, row.get(2)?, row.get(3)?];
+            if held[0].is_empty() {
+                owner = Some((row.get(5)?, row.get(6)?));
+            }
+            if ended.contains(&held) {
+                over.push(row.get::<_, i64>(0)?);
+            }
+            there |= begun.contains(&held);
+        }
+        drop(rows);
+        let Some((username, identity)) = owner else { return Ok(false) };
+        if there || over.len() != ended.len() {
+            return Ok(false);
+        }
+        for row in over {
+            self.end.execute([row, seq])?;
+        }
+        for [kind, name, role] in begun {
+            self.begin.execute(params![target, kind, name, role, file, username, identity, seq])?;
+        }
+        Ok(true)
     }
 
     /// Ends what an account holds no more, begins what is new. Another name or owner is another holding.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::batch::{Batch, commits};
+use crate::batch::{Batch, listed};
 use crate::commit::parse_commit;
 use crate::error::{Error, Result};
 use crate::holdings;
@@ -189,7 +189,7 @@ impl Index {
                 .map_err(failed)?;
             from = None;
         }
-        let ids = commits(repository, from, tip)?;
+        let ids = listed(repository, from, tip)?;
         let total = ids.len() as u64;
         let mut done = 0;
         let objects = GitObjects::open(repository)?;

@@ -20,6 +20,7 @@ mod agent;
 pub mod allowed;
 mod batch;
 mod build;
+mod canonical;
 mod commit;
 mod disk;
 mod error;

@@ -23,8 +23,9 @@ pub fn maintain(repository: &Path, thoroughness: Thoroughness) -> Result<()> {
     let mut repack = git(repository);
     match thoroughness {
         Thoroughness::Join => repack.args(["repack", "-d", "-q", "--geometric=2"]),
-        // Unreachable objects are kept: a pack that was written a moment ago may be one.
-        Thoroughness::Repack => repack.args(["repack", "-a", "-d", "-q", "--keep-unreachable"]),
+        // Anew (-F): git takes what stands whole in a pack of ours for something that is no good as a delta, and never
+        // tries. Unreachable objects are kept: a pack that was written a moment ago may be one.
+        Thoroughness::Repack => repack.args(["repack", "-a", "-d", "-F", "-q", "--keep-unreachable"]),
     };
     run(repack, "repack")?;
     let mut graph = git(repository);

@@ -100,6 +100,9 @@ pub fn parse_message(text: &str) -> Result<Message, String> {
     if summary.contains('\n') || json.contains('\n') {
         return Err("the summary and the JSON must be one line each".to_owned());
     }
+    if summary.chars().any(acts_on_terminal) {
+        return Err("the summary has characters that act on a terminal".to_owned());
+    }
     let mut lines =
         trailers.strip_suffix('\n').ok_or("the message does not end in a newline")?.split('\n').peekable();
     let mut next = |name: &str| -> Option<String> {

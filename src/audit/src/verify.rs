@@ -14,7 +14,8 @@ use ssh_key::public::KeyData;
 
 use crate::additions::Additions;
 use crate::allowed::AllowedSigners;
-use crate::batch::{Answer, Batch, commits};
+use crate::batch::{Answer, Batch, listed};
+use crate::canonical::is_plainly_canonical;
 use crate::commit::{Commit, parse_commit};
 use crate::error::{Error, Result};
 use crate::git::{git, one_line_each, start_error};
@@ -140,7 +141,8 @@ pub fn verify(
     if options.objects {
         check_objects(repository, &mut report)?;
     }
-    let ids = match commits(repository, options.from, tip) {
+    // Whatever the list says, each record has to name the one before it as its parent, and the first one none.
+    let ids = match listed(repository, options.from, tip) {
         Ok(ids) => ids,
         Err(Error::Git { message, .. }) => {
             report.find(Some(tip), Check::Form, format!("git cannot list the records: {message}"));
@@ -439,8 +441,12 @@ fn fill(
         Err(reason) => read.findings.push((Check::Signature, reason)),
     }
     let message = parse_message(&commit.message).map_err(|reason| form(&reason))?;
-    read.body = message.body().unwrap_or_default();
-    if !canonical_json(&read.body).is_ok_and(|canonical| canonical == message.json) {
+    let plain = is_plainly_canonical(&message.json);
+    // A body is a value only where it is looked at, or where it is not plain to see that it is canonical.
+    if !plain || message.kind == Kind::Key || Additions::looks_at(&message) {
+        read.body = message.body().unwrap_or_default();
+    }
+    if !plain && !canonical_json(&read.body).is_ok_and(|canonical| canonical == message.json) {
         read.findings.push((Check::Form, "its body is not canonical JSON".to_owned()));
     }
     read.record = Some((commit, message));

@@ -141,7 +141,8 @@ fn who_held_something_is_known_for_every_record_and_by_whatever_kind_it_was_show
     let intent = log.record(&[intent("op", "p-1")]).unwrap()[0].seq;
     let fewer = account("ada", Some("p-1"), &["ops"]);
     let mut revoked = outcome(intent, "op", "p-1", "x");
-    revoked.body = json!({ "before": linked, "after": fewer });
+    let left = |groups: &[&str]| json!({ "anchor": "u-1", "entitlements": account("", None, groups)["entitlements"] });
+    revoked.body = json!({ "verb": "revoke", "before": left(&["eng"]), "after": left(&[]) });
     revoked.changes = seen(Some(&fewer)).changes;
     log.record(&[revoked]).unwrap();
     let mut index = index(&world);

@@ -7,6 +7,7 @@ mod crashing;
 mod documented;
 mod fake_disk;
 mod fuzzing;
+mod granting;
 mod indexing;
 mod killed;
 mod kit;
