@@ -117,6 +117,17 @@ impl Unwritten {
     }
 }
 
+/// Removes what is kept of a state folder.
+pub fn forget(state: &Path) -> io::Result<()> {
+    for file in [documents_file(state), accounts_file(state)] {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn documents_file(state: &Path) -> PathBuf {
     state.join("cache").join("documents")
 }

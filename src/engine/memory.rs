@@ -437,7 +437,8 @@ mod tests {
         let commits = [commit(&repository, &before), commit(&repository, &after)];
         for from in commits {
             for to in commits {
-                let read = |commit, kept| Memory::read(folder.path(), &repository, commit, kept, None).unwrap();
+                let read =
+                    |commit, kept| Memory::read(folder.path(), &repository, commit, kept, None).unwrap();
                 let memory = read(from, None);
                 let targets = memory.targets.iter().map(|(target, memory)| (*target, &memory.observed));
                 Accounts::keep(folder.path(), from, targets).write().unwrap();

@@ -30,6 +30,11 @@ pub fn erase(settings: &Settings, subject: &str, now: Timestamp) -> Result<(u64,
         Some(vault) => vault.erase(subject)?,
         None => false,
     };
+    // What is kept for a quicker start has values that were opened.
+    let gone = crate::cache::forget(&settings.state);
+    gone.map_err(|error| {
+        EngineError::Broken(format!("What is kept in the cache was not removed: {error}."))
+    })?;
     let mut record = Record::new(Kind::Erasure, now, format!("personal data of {subject} were erased"));
     record.subject = Some(subject.to_owned());
     record.body = json!({ "subject": subject, "key": if erased { "destroyed" } else { "not there" } });
