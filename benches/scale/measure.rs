@@ -48,6 +48,8 @@ pub struct Figures {
     pub commit_to_plan_ms: f64,
     /// `git diff-tree -r` of the same two commits.
     pub diff_tree_ms: f64,
+    /// The first pass over everybody, which looks at all of them closely.
+    pub first_pass_ms: f64,
     /// A pass over everybody when nothing is to be done.
     pub noop_ms: f64,
     /// Resident memory with everything known.
@@ -109,6 +111,9 @@ pub fn measure(folder: &Path) -> Result<Figures, Failure> {
         organisation.targets().map(|(_, known)| known.observed.accounts().len()).sum::<usize>() as f64;
     figures.resident_bytes = resident()?;
 
+    let begun = Instant::now();
+    finished(&organisation.plan(None, &Scope::All, now), 0)?;
+    figures.first_pass_ms = begun.elapsed().as_secs_f64() * 1000.0;
     figures.noop_ms = median(5, || {
         let begun = Instant::now();
         finished(&organisation.plan(None, &Scope::All, now), 0)?;
