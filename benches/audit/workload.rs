@@ -180,7 +180,7 @@ impl Workload {
 
     /// A second for every twenty records, as a busy day has it.
     fn now(&mut self) -> Timestamp {
-        self.second += i64::from(self.random() % 20 == 0);
+        self.second += i64::from(self.random().is_multiple_of(20));
         Timestamp::from_second(self.second).unwrap_or_default()
     }
 

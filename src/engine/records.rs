@@ -169,10 +169,11 @@ fn differing(before: serde_json::Value, after: serde_json::Value) -> (serde_json
                 let same = was == is && !was.is_object() && !["anchor", "identity"].contains(&name.as_str());
                 let (was, is) = differing(was, is);
                 let nothing = |value: &serde_json::Value| value.as_object().is_some_and(Map::is_empty);
-                if !same && !(nothing(&was) && nothing(&is)) {
-                    before.insert(name.clone(), was);
-                    after.insert(name, is);
+                if same || (nothing(&was) && nothing(&is)) {
+                    continue;
                 }
+                before.insert(name.clone(), was);
+                after.insert(name, is);
             }
             (Object(before), Object(after))
         }

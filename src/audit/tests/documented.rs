@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use provost_audit::{Kind, OutcomeResult, publish};
+use provost_audit::{Kind, OutcomeResult, Record, publish};
 
-use crate::kit::{World, drift, git, intent, outcome};
+use crate::kit::{World, at, drift, git, intent, outcome};
 
 const PAGE: &str = include_str!("../../../docs/AUDIT.md");
 
@@ -20,10 +20,14 @@ fn blocks(fence: &str) -> Vec<&'static str> {
 fn published() -> (World, std::path::PathBuf) {
     let world = World::new();
     let mut log = world.create();
+    let mut approval = Record::new(Kind::Evidence, at(1), "p-0003 approves");
+    approval.evidence = Some("7d1f".to_owned());
+    log.record(&[approval]).unwrap();
     for n in 1040..1044 {
         let subject = format!("p-{n}");
         let seq = log.record(&[intent("op", &subject)]).unwrap()[0].seq;
         let mut done = outcome(seq, "op", &subject, "team: engineering");
+        done.evidence = Some("7d1f".to_owned());
         done.desired_commit = Some("0123456789abcdef0123456789abcdef01234567".to_owned());
         log.record(&[done, drift(&subject, "team: none")]).unwrap();
     }

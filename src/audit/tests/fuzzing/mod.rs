@@ -4,9 +4,11 @@ mod parsers;
 
 use std::path::Path;
 
+type Target = fn(&[u8]);
+
 #[test]
 fn no_file_of_the_corpus_nor_any_near_it_is_misread() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, Target); 4] = [
         ("commit", parsers::commit),
         ("pack", parsers::pack),
         ("signers", parsers::signers),
