@@ -124,14 +124,18 @@ pub(crate) fn items_to_json(items: &[IntentItem]) -> Value {
 }
 
 fn items_of(message: &Message) -> Result<Vec<OpenIntent>, String> {
-    let body = message.body().map_err(|error| format!("its body is no JSON: {error}"))?;
-    let operations = body.get("operations").and_then(Value::as_array).ok_or("it has no operations")?;
+    let mut body = message.body().map_err(|error| format!("its body is no JSON: {error}"))?;
+    let Some(Value::Array(operations)) = body.get_mut("operations").map(Value::take) else {
+        return Err("it has no operations".to_owned());
+    };
     let text = |item: &Value, name: &str| {
         item.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(format!("an operation has no {name}"))
     };
     operations
-        .iter()
-        .map(|item| {
+        .into_iter()
+        .map(|mut item| {
+            let call = item.get_mut("call").map(Value::take).unwrap_or_default();
+            let item = &item;
             Ok(OpenIntent {
                 seq: message.seq,
                 at: 0,
@@ -139,7 +143,7 @@ fn items_of(message: &Message) -> Result<Vec<OpenIntent>, String> {
                 target: text(item, "target")?,
                 subject: text(item, "subject")?,
                 not_after: text(item, "not_after")?.parse().map_err(|_| "a not_after is no instant")?,
-                call: item.get("call").cloned().unwrap_or(Value::Null),
+                call,
                 unknown: false,
             })
         })
