@@ -384,6 +384,22 @@ mod tests {
     }
 
     #[test]
+    fn no_two_powers_have_one_key() {
+        let spec = |role: Option<Sym>| Some(Spec { kind: "team".into(), name: "ops".into(), role });
+        let of = |target: &str, profile: &str, entitlement| {
+            Power { target: target.into(), profile: profile.into(), entitlement }.key()
+        };
+        let keys = [
+            of("forge", "main", None),
+            of("shop", "main", None),
+            of("forge", "admin", None),
+            of("forge", "main", spec(None)),
+            of("forge", "main", spec(Some("lead".into()))),
+        ];
+        assert_eq!(BTreeSet::from(keys).len(), keys.len());
+    }
+
+    #[test]
     fn agreement_covers_its_own_power_tier_and_instants_and_nothing_else() {
         let ada = Sym::new("p-1");
         let spec = |name: &str| Some(Spec { kind: "team".into(), name: name.into(), role: None });
