@@ -97,6 +97,16 @@ impl Notes {
         }
     }
 
+    /// The scope, and with it whomever a limit refused here: what is over a limit is decided as a whole, or it would go
+    /// through one by one.
+    pub(super) fn widened(&self, target: Sym, scope: &Scope) -> Scope {
+        let Scope::Identities(identities) = scope else { return Scope::All };
+        let over = |note: &Note| note.refused().any(|(_, guard)| matches!(guard, Guard::Limit { .. }));
+        let notes = self.0.get(&target).into_iter().flatten().filter(|(_, note)| over(note));
+        let refused = notes.filter_map(|(identity, _)| *identity);
+        Scope::Identities(identities.iter().copied().chain(refused).collect())
+    }
+
     pub(super) fn forget(&mut self, target: Sym) {
         self.0.remove(&target);
     }

@@ -30,6 +30,7 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 impl Engine {
     /// Compares, plans and decides for one target; what proceeds is prepared.
     pub fn plan(&mut self, target: Sym, scope: &Scope, now: Timestamp) -> PlanSummary {
+        let scope = &self.notes.widened(target, scope);
         let decided = self.organisation.plan(Some(target), scope, now);
         self.claim(&decided, now);
         self.notes.take(target, scope, &decided);

@@ -29,13 +29,14 @@ impl Demo {
 fn what_a_guard_refuses_is_done_once_two_people_have_signed_for_exactly_that() {
     let demo = Demo::running();
     let guards = "removals: {percent: 10, count: 20, window: 24h, minimum: 100}";
-    demo.edit("targets/forge.yaml", guards, "removals: {count: 0, window: 24h}");
-    demo.commit_trusted("none without two who agree");
+    demo.edit("targets/forge.yaml", guards, "removals: {count: 2, window: 24h}");
+    demo.commit_trusted("two a day");
     for name in ENGINEERS {
         let path = format!("people/engineering/{name}.yaml");
         demo.edit(&path, "department: engineering", "department: product");
     }
     demo.commit_as("p-0012", "three move");
+    // What comes to each of them by itself lets none of them through.
     let asked = demo.asked_for(3);
     assert_success(&demo.approve(&asked["digest"], "p-0003"));
     demo.wait_said("requests", "1 signature of the group approvers");
