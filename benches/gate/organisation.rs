@@ -28,6 +28,7 @@ const KINDS: usize = 10;
 const TARGET: &str = "kind: Target
 id: forge
 connector: memory
+config: {name: forge}
 owners: [p-approver-0]
 risk: low
 accounts:
