@@ -37,18 +37,42 @@ impl Writers {
     }
 }
 
-/// Does one operation whose intent is durable. Once begun it is never dropped: it ends by the connector's own timeout.
-pub async fn call(engine: &EngineHandle, target: Sym, prepared: Arc<Prepared>) -> Result<Receipt> {
-    let writer = engine.writer(target)?;
-    let operation = prepared.operation()?;
-    let key = IdempotencyKey(prepared.key());
-    // A task of its own: the call goes on to its end whatever happens to whoever waits for it.
-    let call = tokio::spawn(async move { writer.apply(&operation, &key).await });
-    call.await.unwrap_or_else(|error| {
-        let panicked =
-            Error::new(ErrorKind::InvalidResponse, "The connector failed in the middle of a call.");
-        Err(panicked.because(error).in_doubt())
-    })
+/// Does operations whose intents are durable, in their order, and gives how each went. Once begun they are never dropped:
+/// they end by the connector's own timeout.
+pub async fn call(engine: &EngineHandle, target: Sym, prepared: &[Arc<Prepared>]) -> Vec<Result<Receipt>> {
+    let mut writer = None;
+    let mut operations = Vec::with_capacity(prepared.len());
+    let mut begin = |one: &Prepared| -> Result<()> {
+        let (opened, operation) = (engine.writer(target)?, one.operation()?);
+        one.begin();
+        writer = Some(opened);
+        operations.push((operation, IdempotencyKey(one.key())));
+        Ok(())
+    };
+    let begun: Vec<Result<()>> = prepared.iter().map(|one| begin(one)).collect();
+    let done = match writer {
+        // A task of its own: the call goes on to its end whatever happens to whoever waits for it.
+        Some(writer) => tokio::spawn(async move {
+            match &operations[..] {
+                [(operation, key)] => vec![writer.apply(operation, key).await],
+                many => writer.apply_all(many).await,
+            }
+        })
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!(%target, %error, "the connector failed in the middle of a call");
+            Vec::new()
+        }),
+        None => Vec::new(),
+    };
+    let mut done = done.into_iter();
+    let answer = |begun: Result<()>| begun.and_then(|()| done.next().unwrap_or_else(|| Err(broken())));
+    begun.into_iter().map(answer).collect()
+}
+
+/// What a call came to that gave no answer.
+fn broken() -> Error {
+    Error::new(ErrorKind::InvalidResponse, "The connector failed in the middle of a call.").in_doubt()
 }
 
 /// The refusal to begin a call whose intent is not published, where it has to be.

@@ -1,6 +1,6 @@
 //! Reading all targets for verbs that only look, and saying what an operation does and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,10 +70,14 @@ async fn read(reader: &dyn Observe) -> provost_sdk::Result<(Capabilities, Collec
     Ok((capabilities, found, read))
 }
 
-/// Why an operation is done, in short.
-pub fn causes(organisation: &Organisation, planned: &Planned) -> Vec<String> {
+/// The grants of the identities that were asked for, with their causes.
+pub type Grants = HashMap<Sym, Vec<provost_core::access::GrantWithCauses>>;
+
+/// Why an operation is done, in short. What is looked up for it is kept in `grants`, for operations of the same identities.
+pub fn causes(organisation: &Organisation, planned: &Planned, grants: &mut Grants) -> Vec<String> {
     let Some(identity) = planned.identity else { return Vec::new() };
-    let grants = organisation.access().why(organisation.snapshot(), organisation.evidence(), identity);
+    let look = || organisation.access().why(organisation.snapshot(), organisation.evidence(), identity);
+    let grants = grants.entry(identity).or_insert_with(look);
     let wanted = planned.operation.entitlement();
     let about = grants.iter().filter(|grant| {
         let here = grant.power.target == planned.target && grant.power.profile == planned.profile;

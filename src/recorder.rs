@@ -95,6 +95,23 @@ impl Recorder {
         self.ask(|answer| Request::Record(records, answer)).await?
     }
 
+    /// Makes records durable that have nothing to do with one another: one that is refused does not stop the others.
+    pub async fn record_each(&self, records: Vec<Record>) -> Vec<Result<Recorded, RecordError>> {
+        let asked: Vec<_> = records
+            .into_iter()
+            .map(|record| self.ask_later(|answer| Request::Record(vec![record], answer)))
+            .collect();
+        let mut results = Vec::with_capacity(asked.len());
+        for answered in asked {
+            let recorded = match answered {
+                Ok(answered) => answered.await.map_err(|_| ended()).flatten(),
+                Err(error) => Err(error),
+            };
+            results.push(recorded.and_then(|recorded| recorded.into_iter().next().ok_or_else(ended)));
+        }
+        results
+    }
+
     /// Makes records durable, from a thread that may wait.
     pub fn record_blocking(&self, records: Vec<Record>) -> Result<Vec<Recorded>, RecordError> {
         let (answer, answered) = oneshot::channel();
@@ -157,9 +174,16 @@ impl Recorder {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, RecordError> {
+        self.ask_later(request)?.await.map_err(|_| ended())
+    }
+
+    fn ask_later<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<oneshot::Receiver<T>, RecordError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(request(answer)).map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())
+        Ok(answered)
     }
 }
 

@@ -71,8 +71,9 @@ pub fn resolve(
         },
         ..Settings::default()
     };
+    let hosts = hosts(target, connector);
     for (name, secret) in &target.secrets {
-        let value = settings.secret(secret.as_str(), Some(target.id.as_str()))?;
+        let value = settings.secret_for(secret.as_str(), target.id.as_str(), &hosts)?;
         resolved.secrets.insert(name.to_string(), value);
     }
     for setting in connector.settings().iter().filter(|setting| setting.kind == SettingKind::Command) {
@@ -84,6 +85,19 @@ pub fn resolve(
     Ok((connector, resolved))
 }
 
+/// The hosts that a target's place names: those of its URLs, and what a setting `host` says.
+fn hosts(target: &Target, connector: &dyn Connector) -> Vec<String> {
+    let place = connector.settings().iter().filter(|setting| setting.place);
+    let host = |setting: &provost_sdk::Setting| {
+        let value = target.config.get(setting.name)?.as_str()?;
+        match setting.name {
+            "host" => Some(value.to_owned()),
+            _ => Some(url::Url::parse(value).ok()?.host_str()?.to_owned()),
+        }
+    };
+    place.filter_map(host).collect()
+}
+
 /// Which system a target is, as one text: the settings that its connector declares to be the place.
 pub fn place(target: &Target) -> String {
     let settings = connector(target.connector.as_str()).map(Connector::settings).unwrap_or_default();
@@ -93,4 +107,60 @@ pub fn place(target: &Target) -> String {
         .filter_map(|setting| Some((setting.name.to_owned(), target.config.get(setting.name)?.clone())))
         .collect();
     serde_json::json!({ "connector": target.connector, "place": place }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        crate::trial::target_of("t.yaml", text.as_bytes()).unwrap()
+    }
+
+    fn settings(host: &str) -> (tempfile::TempDir, settings::Settings) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("provost.toml");
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "hunter2").unwrap();
+        let text = format!(
+            "state = \"state\"\n[repository]\nurl = \"r\"\n[secrets.key]\nfile = {secret:?}\ntarget = \"t\"\n{host}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let settings = settings::Settings::load(Some(&file), &settings::Overrides::default()).unwrap();
+        (folder, settings)
+    }
+
+    #[test]
+    fn a_secret_that_is_bound_to_a_host_goes_to_no_other() {
+        let scim = |url: &str| {
+            target(&format!(
+                "kind: Target\nid: t\nconnector: scim\nconfig: {{url: \"{url}\"}}\nsecrets: {{token: key}}\n\
+                 accounts: {{main: {{username: person.username}}}}\nowners: [p-1]\n"
+            ))
+        };
+        let (_folder, bound) = settings("host = \"idp.example.com\"\n");
+        assert!(resolve(&scim("https://idp.example.com/scim/v2"), &bound).is_ok());
+        assert!(resolve(&scim("https://IDP.example.com:8443/scim/v2"), &bound).is_ok());
+        let thief = resolve(&scim("https://idp.example.com.evil.example/"), &bound).map(|_| ());
+        let why = thief.unwrap_err().to_string();
+        assert!(why.contains("idp.example.com") && why.contains("evil") && !why.contains("hunter2"), "{why}");
+        let (_folder, unbound) = settings("");
+        assert!(resolve(&scim("https://evil.example/"), &unbound).is_ok());
+
+        let postgres = |host: &str| {
+            target(&format!(
+                "kind: Target\nid: t\nconnector: postgres\nconfig: {{host: {host}, user: provost}}\n\
+                 secrets: {{password: key}}\naccounts: {{main: {{username: person.username}}}}\nowners: [p-1]\n"
+            ))
+        };
+        let (_folder, bound) = settings("host = \"db.example.com\"\n");
+        assert!(resolve(&postgres("db.example.com"), &bound).is_ok());
+        assert!(resolve(&postgres("/var/run/postgresql"), &bound).is_err());
+        let exec = target(
+            "kind: Target\nid: t\nconnector: exec\nconfig: {command: files}\nsecrets: {token: key}\n\
+             accounts: {main: {username: person.username}}\nowners: [p-1]\n",
+        );
+        let why = resolve(&exec, &bound).map(|_| ()).unwrap_err().to_string();
+        assert!(why.contains("names no host"), "{why}");
+    }
 }

@@ -140,7 +140,7 @@ pub struct Secret {
     pub env: Option<String>,
     /// The only target that may use it; none where absent, as for the API's own token.
     pub target: Option<String>,
-    /// The only host that it is sent to; any that the target's adopted place names where absent.
+    /// The only host that it is sent to; the one that the target's document names where absent.
     pub host: Option<String>,
 }
 
@@ -293,6 +293,24 @@ impl Settings {
                 .ok_or_else(|| refuse(format!("the environment variable {name} is not set"))),
             _ => Err(refuse("it needs either `file` or `env`".to_owned())),
         }
+    }
+
+    /// A secret for a target whose documents has it sent to these hosts.
+    pub fn secret_for(
+        &self,
+        name: &str,
+        target: &str,
+        hosts: &[String],
+    ) -> Result<SecretString, SettingsError> {
+        let only = self.secrets.get(name).and_then(|secret| secret.host.as_deref());
+        if let Some(only) = only
+            && !(hosts.iter().all(|host| host.eq_ignore_ascii_case(only)) && !hosts.is_empty())
+        {
+            let named = if hosts.is_empty() { "no host".to_owned() } else { hosts.join(", ") };
+            let why = format!("the settings bind it to the host {only}, and the target names {named}");
+            return Err(SettingsError::Secret { name: name.to_owned(), why });
+        }
+        self.secret(name, Some(target))
     }
 
     fn complete(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use provost_core::document::{Document, Target};
-use provost_sdk::{Capabilities, Collected, Completeness, Error, Item, Observe, Probe, Verb};
+use provost_sdk::{Capabilities, Collected, Completeness, Error, ErrorKind, Item, Observe, Probe, Verb};
 use serde::Serialize;
 
 use crate::registry;
@@ -62,9 +62,22 @@ impl Trial {
     }
 
     fn failed(&mut self, what: &str, error: &Error) {
-        let hint =
-            format!("{:?} by the connector {}: its page says what it needs.", error.kind, self.connector);
-        self.find(what, Verdict::Missing, error.to_string(), Some(hint));
+        let hint = match error.kind {
+            ErrorKind::InvalidCredential => {
+                "Look at the secret, and at what the daemon's settings bind it to."
+            }
+            ErrorKind::PermissionDenied => {
+                "Grant what the connector's page lists as the least that it needs."
+            }
+            ErrorKind::Configuration => {
+                "Correct the target's settings: the connector's page has all of them."
+            }
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited { .. } => {
+                "Look whether the target can be reached from here; it may pass by itself."
+            }
+            _ => "The connector's page says which systems it speaks to, and their quirks.",
+        };
+        self.find(what, Verdict::Missing, error.to_string(), Some(hint.to_owned()));
     }
 }
 

@@ -58,7 +58,7 @@ pub fn file_of(
 pub fn words(open: &Open, missing: Option<&Missing>) -> String {
     let mut text = format!("{}\n", safe(&open.request.to_string()));
     let mut line = |what: &str, value: &str| {
-        let _ = writeln!(text, "  {what:<10}{}", safe(value));
+        let _ = writeln!(text, "  {what:<11}{}", safe(value));
     };
     line("tier", tier(open.tier));
     if let Some((_, place)) = open.request.place() {

@@ -128,7 +128,10 @@ fn compute_at(settings: &Settings, commit: Option<&str>) -> Result<Found, CliErr
         decided = view.organisation.plan(None, &Scope::All, now);
     }
     let organisation = &view.organisation;
-    provost_core::plan::explain(&mut decided.plan, |planned| looking::causes(organisation, planned));
+    let mut grants = looking::Grants::default();
+    provost_core::plan::explain(&mut decided.plan, |planned| {
+        looking::causes(organisation, planned, &mut grants)
+    });
     Ok(shown(&view, decided, unread))
 }
 

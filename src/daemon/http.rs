@@ -146,6 +146,11 @@ fn exposition(report: &Report) -> Result<String, std::fmt::Error> {
         flag(report.audit.error.is_none()),
     );
     registry.register(
+        "audit_wait_milliseconds",
+        "Time in which nothing was under way but the writing of the audit log",
+        ConstCounter::new(report.audit_wait_ms),
+    );
+    registry.register(
         "problems",
         "Problems of the documents",
         ConstGauge::new(count(report.held.problems.len())),

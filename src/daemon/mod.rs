@@ -5,6 +5,7 @@
 mod calls;
 mod copy;
 mod http;
+mod meter;
 mod settle;
 mod upkeep;
 mod watch;
@@ -23,6 +24,7 @@ use crate::recorder::{PublishState, RecordError};
 use crate::settings::{Publish, Settings, SettingsError};
 
 pub use http::router;
+pub use meter::Meter;
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,8 @@ pub struct Report {
     pub status: Status,
     /// How publishing the audit log goes.
     pub audit: PublishState,
+    /// Milliseconds in which nothing was under way but the writing of the audit log.
+    pub audit_wait_ms: u64,
     /// Documents that do not count, and why; rule versions and grants that wait, and for what.
     pub held: std::sync::Arc<crate::engine::Held>,
 }
@@ -91,6 +95,8 @@ pub struct Shared {
     pub report: channel_of_one::Receiver<Report>,
     /// The settings.
     pub settings: Arc<Settings>,
+    /// How long the audit log alone was waited for.
+    pub meter: Meter,
     /// Held by whoever records that intents are not attempted: the log is closed after that.
     pub abandoning: Arc<tokio::sync::RwLock<()>>,
 }
@@ -137,6 +143,7 @@ pub async fn run(
         settled: false,
         status: daemon.status(),
         audit: handle.recorder().publishing(),
+        audit_wait_ms: 0,
         held: std::sync::Arc::default(),
     };
     let (reports, newest) = channel_of_one::channel(report);
@@ -145,6 +152,7 @@ pub async fn run(
         events,
         report: newest,
         settings: Arc::clone(&settings),
+        meter: Meter::default(),
         abandoning: Arc::default(),
     };
     let _watching = watch::start(&shared);
@@ -240,16 +248,19 @@ impl Shell {
 
     /// Takes one event and whatever else is there already; whether this was the end.
     fn take(&mut self, event: Event) -> bool {
+        let _working = self.shared.meter.work();
         let mut over = self.handle(event);
         while let Ok(event) = self.inbox.try_recv() {
             over |= self.handle(event);
         }
         let audit = self.shared.engine.recorder().publishing();
         let (status, settled) = (self.daemon.status(), self.daemon.is_settled());
+        let meter = self.shared.meter.clone();
         self.reports.send_modify(|report| {
             report.status = status;
             report.settled = settled;
             report.audit = audit;
+            report.audit_wait_ms = milliseconds(&meter);
         });
         (self.changed)(&self.reports.borrow());
         if settled && let Some(tell) = self.settled.take() {
@@ -279,12 +290,15 @@ impl Shell {
         upkeep::keep_state(&self.shared).await;
         // Without an engine there is nothing to publish.
         let _ended = self.shared.engine.ask(|engine| engine.finish_plans()).await;
-        if let Err(error) = self.shared.engine.recorder().stop().await {
+        let meter = self.shared.meter.clone();
+        if let Err(error) = meter.work().recording(self.shared.engine.recorder().stop()).await {
             tracing::error!(%error, "the audit log was not closed");
         }
-        let audit = self.shared.engine.recorder().publishing();
+        let (audit, waited) = (self.shared.engine.recorder().publishing(), milliseconds(&meter));
+        tracing::info!(milliseconds = waited, "waited for the audit log alone");
         self.reports.send_modify(|report| {
             report.audit = audit;
+            report.audit_wait_ms = waited;
             report.held = held;
         });
     }
@@ -306,6 +320,10 @@ async fn tell_report(shared: Shared, tell: Settled) {
     let held = shared.engine.held().await;
     let report = Report { audit, held, ..shared.report.borrow().clone() };
     tell(&report);
+}
+
+fn milliseconds(meter: &Meter) -> u64 {
+    u64::try_from(meter.waited().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn until(at: Timestamp) -> Duration {

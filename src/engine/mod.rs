@@ -36,10 +36,11 @@ use jiff::{SignedDuration, Timestamp};
 use provost_core::Sym;
 use provost_core::organisation::{HeldBy, Organisation};
 use provost_core::step::{OperationId, Scope, Suspension, Target, World};
+use provost_sdk::Connector;
 
 use crate::git::{Course, GitError, Source};
 use crate::recorder::{RecordError, Recorder};
-use crate::registry::RegistryError;
+use crate::registry::{self, RegistryError};
 use crate::settings::{Settings, SettingsError};
 
 pub use adoption::{AdoptionShown, CandidateShown};
@@ -302,6 +303,7 @@ fn step_target(target: &provost_core::document::Target) -> Target {
         full: target.schedule.full.0,
         delta: target.schedule.delta.map(|delta| delta.0),
         concurrency: usize::from(target.limits.concurrency.max(1)),
+        batch: registry::connector(target.connector.as_str()).map_or(1, Connector::batch),
         per_second: target.limits.per_second,
     }
 }

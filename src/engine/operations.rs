@@ -112,8 +112,9 @@ impl Engine {
     pub fn intent(&mut self, target: Sym, operations: &[OperationId], now: Timestamp) -> Record {
         let prepared: Vec<Arc<Prepared>> =
             operations.iter().filter_map(|id| self.shared.prepared(*id)).collect();
+        let mut grants = looking::Grants::default();
         for one in &prepared {
-            let causes = looking::causes(&self.organisation, &one.planned);
+            let causes = looking::causes(&self.organisation, &one.planned, &mut grants);
             one.explain(causes, self.agreement.evidence_of(&one.planned, now));
         }
         prepared.iter().for_each(|one| one.promise(now + NOT_AFTER));
@@ -190,12 +191,7 @@ impl Engine {
             (operation, &receipt.account, prepared.subject())
         {
             let account = AccountRef { anchor: account.anchor.clone(), username: account.username.clone() };
-            let same = |other: &Arc<Prepared>| other.planned.target == target;
-            self.shared
-                .all_prepared()
-                .iter()
-                .filter(|other| same(other))
-                .for_each(|other| other.born(subject, &account));
+            self.shared.born(target, subject, &account);
         }
         let mut told = told(receipt);
         if let Some(Err(why)) = self.deliver(prepared, receipt) {

@@ -145,11 +145,14 @@ impl Prepared {
         self.state().intent = Some(seq);
     }
 
-    /// Tells the account, if this waits for one of its identity and profile.
-    pub(super) fn born(&self, subject: (Sym, Sym), account: &AccountRef) {
-        if self.subject() == Some(subject) {
-            self.state().account = Some(account.clone());
-        }
+    /// Whether it is for an account that the plan makes first.
+    pub(super) fn is_unborn(&self) -> bool {
+        self.planned.operation.account().is_some_and(|account| account.anchor.as_str() == UNBORN)
+    }
+
+    /// Tells the account that it waits for.
+    pub(super) fn born(&self, account: &AccountRef) {
+        self.state().account = Some(account.clone());
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

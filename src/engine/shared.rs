@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use provost_core::Sym;
 use provost_core::step::OperationId;
-use provost_sdk::{Apply, Connector, Error, ErrorKind, Result};
+use provost_sdk::{AccountRef, Apply, Connector, Error, ErrorKind, Result};
 
 use super::{Engine, EngineHandle, Held, Prepared};
 use crate::apply::Writers;
@@ -31,7 +31,15 @@ pub(super) struct Shared {
     targets: RwLock<HashMap<Sym, Opened>>,
     readers: Mutex<HashMap<Sym, Reader>>,
     writers: Writers,
-    prepared: Mutex<HashMap<OperationId, Arc<Prepared>>>,
+    prepared: Mutex<Table>,
+}
+
+/// The operations under way.
+#[derive(Default)]
+struct Table {
+    by_id: HashMap<OperationId, Arc<Prepared>>,
+    /// Those that wait for an account to be made, by target, identity and profile.
+    unborn: HashMap<(Sym, (Sym, Sym)), Vec<OperationId>>,
 }
 
 /// A target's connector and settings, or why they cannot be had.
@@ -73,20 +81,39 @@ impl Shared {
     }
 
     pub(super) fn prepare(&self, prepared: Arc<Prepared>) {
-        lock(&self.prepared).insert(prepared.id, prepared);
+        let mut table = lock(&self.prepared);
+        if let Some(subject) = prepared.subject().filter(|_| prepared.is_unborn()) {
+            table.unborn.entry((prepared.planned.target, subject)).or_default().push(prepared.id);
+        }
+        table.by_id.insert(prepared.id, prepared);
     }
 
     pub(super) fn prepared(&self, operation: OperationId) -> Option<Arc<Prepared>> {
-        lock(&self.prepared).get(&operation).map(Arc::clone)
+        lock(&self.prepared).by_id.get(&operation).map(Arc::clone)
     }
 
     /// Every operation that is prepared.
     pub(super) fn all_prepared(&self) -> Vec<Arc<Prepared>> {
-        lock(&self.prepared).values().map(Arc::clone).collect()
+        lock(&self.prepared).by_id.values().map(Arc::clone).collect()
+    }
+
+    /// Tells the account to the operations that wait for it.
+    pub(super) fn born(&self, target: Sym, subject: (Sym, Sym), account: &AccountRef) {
+        let mut table = lock(&self.prepared);
+        for id in table.unborn.remove(&(target, subject)).unwrap_or_default() {
+            if let Some(prepared) = table.by_id.get(&id) {
+                prepared.born(account);
+            }
+        }
     }
 
     pub(super) fn forget(&self, keep: impl Fn(&Prepared) -> bool) {
-        lock(&self.prepared).retain(|_, prepared| keep(prepared));
+        let Table { by_id, unborn } = &mut *lock(&self.prepared);
+        by_id.retain(|_, prepared| keep(prepared));
+        unborn.retain(|_, ids| {
+            ids.retain(|id| by_id.contains_key(id));
+            !ids.is_empty()
+        });
     }
 
     fn close(&self, target: Sym) {
@@ -180,7 +207,7 @@ impl EngineHandle {
 
     /// Forgets an operation that has its outcome.
     pub fn forget(&self, operation: OperationId) {
-        lock(&self.shared.prepared).remove(&operation);
+        lock(&self.shared.prepared).by_id.remove(&operation);
     }
 }
 

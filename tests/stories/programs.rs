@@ -103,6 +103,15 @@ fn a_target_is_tried_out_with_what_works_and_what_is_missing() {
     let findings = found["findings"].as_array().unwrap();
     assert!(findings.iter().all(|finding| finding["verdict"] != "missing"), "{found:#}");
 
+    let settings = story.demo.dir().join("provost.toml");
+    let dies = std::fs::read_to_string(&settings).unwrap().replace("\"{}\"", "'{\"exit\": \"start\"}'");
+    std::fs::write(&settings, dies).unwrap();
+    let output = story.demo.provost(&["connector", "test", "--file", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("missing  reach it: ") && text.contains("exit status: 3"), "{text}");
+    assert!(text.contains("hint: Look whether"), "{text}");
+
     let unbound = FILES.replace("command: files", "command: other");
     std::fs::write(&file, unbound).unwrap();
     let output = story.demo.provost(&["connector", "test", "--file", file.to_str().unwrap()]);

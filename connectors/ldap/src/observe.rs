@@ -85,7 +85,7 @@ fn capabilities(facts: &Facts) -> Capabilities {
             .iter()
             .map(|kind| EntitlementKind {
                 name: kind.name.into(),
-                risk: Risk::Normal,
+                risk: Risk::Low,
                 comparison: Comparison::IgnoreCase,
                 nests: kind.by_dn,
                 ..EntitlementKind::default()

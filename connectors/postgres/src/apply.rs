@@ -10,18 +10,18 @@ use provost_sdk::{
 };
 use tokio_postgres::Transaction;
 
-use crate::catalog::{self, ACCOUNT, Role};
+use crate::catalog::{self, ACCOUNT, Role, Which};
 use crate::error::While;
 use crate::observe::{oid, one};
 use crate::quote::{ident, literal, name};
 use crate::server::{Facts, Server};
-use crate::values::{Mark, Values};
-use crate::{held, leave};
+use crate::values::{Description, Mark, Values};
+use crate::{batch, held, leave};
 
 /// The only kind of credential.
 const PASSWORD: &str = "password";
 /// The first half of the key of every advisory lock that is taken here ("prov"); the second half is an oid.
-const LOCKS: i32 = 0x7072_6f76;
+pub(crate) const LOCKS: i32 = 0x7072_6f76;
 
 /// The writer of one target.
 #[derive(Debug)]
@@ -39,6 +39,18 @@ impl Apply for Writer {
             }
         };
         server.within(call).await
+    }
+
+    async fn apply_all(&self, operations: &[(Operation, IdempotencyKey)]) -> Vec<Result<Receipt>> {
+        let together = batch::apply(&self.0, operations).await;
+        let mut answers = Vec::with_capacity(operations.len());
+        for (answer, (operation, key)) in together.into_iter().zip(operations) {
+            answers.push(match answer {
+                Some(answer) => answer,
+                None => self.apply(operation, key).await,
+            });
+        }
+        answers
     }
 }
 
@@ -128,7 +140,7 @@ pub(crate) async fn resolve(
         || Error::new(ErrorKind::NotFound, format!("There is no account {} any more.", account.username));
     let oid = oid(&account.anchor).ok_or_else(gone)?;
     lock(tx, oid).await?;
-    let role = catalog::roles(tx, Some(oid), None).await?.pop();
+    let role = catalog::role(tx, oid).await?;
     let role = role.filter(Role::is_account).ok_or_else(gone)?;
     protect(server, facts, &role)?;
     Ok(role)
@@ -152,7 +164,7 @@ pub(crate) fn protect(server: &Server, facts: &Facts, role: &Role) -> Result<()>
 /// That the name by which the statements addressed the role was its name all the time. Before the commit, so that a
 /// change that hit another role of that name is undone.
 pub(crate) async fn still_called(tx: &Transaction<'_>, role: &Role) -> Result<()> {
-    match catalog::roles(tx, Some(role.oid), None).await?.pop() {
+    match catalog::role(tx, role.oid).await? {
         Some(now) if now.name == role.name => Ok(()),
         _ => {
             let message = format!("The role {} was renamed or dropped in the meantime.", role.name);
@@ -162,36 +174,37 @@ pub(crate) async fn still_called(tx: &Transaction<'_>, role: &Role) -> Result<()
 }
 
 async fn create(tx: &Transaction<'_>, draft: &Create) -> Result<Done> {
-    if draft.kind != ACCOUNT {
-        let message = format!("There is no kind of account `{}` here.", draft.kind);
-        return Err(Error::new(ErrorKind::InvalidValue, message));
-    }
     let username = name(&draft.username)?;
-    let first = draft.attributes.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-    let values = Values::parse(&first)?;
-    if !catalog::roles(tx, None, Some(username)).await?.is_empty() {
+    let sql = creation(draft)?;
+    if !catalog::roles(tx, Which::Names(&[username])).await?.is_empty() {
         return Err(taken(username));
     }
-    let role = ident(username);
-    let description =
-        crate::values::Description { comment: values.comment.clone().flatten(), mark: Some(Mark::default()) };
-    let sql = format!(
-        "CREATE ROLE {role} LOGIN{}; COMMENT ON ROLE {role} IS {}",
-        values.options(),
-        description.sql()
-    );
     tx.batch_execute(&sql).await.when("making the role").map_err(|error| match error.kind {
         // Somebody else made it between the look and the statement.
         ErrorKind::Conflict => taken(username).because(error),
         _ => error,
     })?;
-    match catalog::roles(tx, None, Some(username)).await?.pop() {
+    match catalog::roles(tx, Which::Names(&[username])).await?.pop() {
         Some(role) if role.login => Ok(Done::new(role.oid, true)),
         _ => {
             let message = format!("The server did not keep the name {username:?} as it is.");
             Err(Error::new(ErrorKind::InvalidValue, message))
         }
     }
+}
+
+/// The statements that make a role.
+pub(crate) fn creation(draft: &Create) -> Result<String> {
+    if draft.kind != ACCOUNT {
+        let message = format!("There is no kind of account `{}` here.", draft.kind);
+        return Err(Error::new(ErrorKind::InvalidValue, message));
+    }
+    let role = ident(name(&draft.username)?);
+    let first = draft.attributes.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+    let values = Values::parse(&first)?;
+    let options = values.options();
+    let description = Description { comment: values.comment.flatten(), mark: Some(Mark::default()) };
+    Ok(format!("CREATE ROLE {role} LOGIN{options}; COMMENT ON ROLE {role} IS {}", description.sql()))
 }
 
 async fn update(
@@ -222,7 +235,7 @@ async fn rename(tx: &Transaction<'_>, role: &Role, to: &str) -> Result<Done> {
     if role.name == to {
         return Ok(Done::new(role.oid, false));
     }
-    if !catalog::roles(tx, None, Some(to)).await?.is_empty() {
+    if !catalog::roles(tx, Which::Names(&[to])).await?.is_empty() {
         return Err(taken(to));
     }
     let sql = format!("ALTER ROLE {} RENAME TO {}", ident(&role.name), ident(to));

@@ -105,8 +105,21 @@ impl Holding {
     }
 }
 
-/// Roles, all or one by oid or by name.
-pub(crate) async fn roles(tx: &Transaction<'_>, oid: Option<u32>, name: Option<&str>) -> Result<Vec<Role>> {
+/// Which roles are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which<'w> {
+    All,
+    Oids(&'w [u32]),
+    Names(&'w [&'w str]),
+}
+
+/// Some roles, or all.
+pub(crate) async fn roles(tx: &Transaction<'_>, which: Which<'_>) -> Result<Vec<Role>> {
+    let (oids, names) = match which {
+        Which::All => (None, None),
+        Which::Oids(oids) => (Some(oids), None),
+        Which::Names(names) => (None, Some(names)),
+    };
     let sql = "
         SELECT r.oid, r.rolname::text, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
                r.rolbypassrls, r.rolconnlimit,
@@ -115,34 +128,53 @@ pub(crate) async fn roles(tx: &Transaction<'_>, oid: Option<u32>, name: Option<&
         FROM pg_catalog.pg_roles r
         LEFT JOIN pg_catalog.pg_shdescription d
                ON d.objoid = r.oid AND d.classoid = 'pg_catalog.pg_authid'::regclass
-        WHERE ($1::oid IS NULL OR r.oid = $1) AND ($2::text IS NULL OR r.rolname::text = $2)";
-    let rows = tx.query(sql, &[&oid, &name]).await.when("reading roles")?;
+        WHERE ($1::oid[] IS NULL OR r.oid = ANY ($1)) AND ($2::text[] IS NULL OR r.rolname = ANY ($2::name[]))";
+    let rows = tx.query(sql, &[&oids, &names]).await.when("reading roles")?;
     Ok(rows.iter().map(Role::of).collect())
 }
 
-/// Everything that is held, by all or by one. Objects' owners are left out: owning is no grant.
+/// One role by its oid.
+pub(crate) async fn role(tx: &Transaction<'_>, oid: u32) -> Result<Option<Role>> {
+    Ok(roles(tx, Which::Oids(&[oid])).await?.pop())
+}
+
+/// Everything that is held, by all or by some. Objects' owners are left out: owning is no grant.
 pub(crate) async fn holdings(
     tx: &Transaction<'_>,
     facts: &Facts,
-    holder: Option<u32>,
+    holders: Option<&[u32]>,
 ) -> Result<Vec<Holding>> {
     let (memberships, databases, schemas) = futures::try_join!(
-        memberships(tx, facts, holder),
-        databases_held(tx, holder),
-        schemas_held(tx, holder)
+        memberships(tx, facts, holders),
+        databases_held(tx, holders),
+        schemas_held(tx, holders)
     )?;
     Ok(memberships.into_iter().chain(databases).chain(schemas).collect())
 }
 
-async fn memberships(tx: &Transaction<'_>, facts: &Facts, holder: Option<u32>) -> Result<Vec<Holding>> {
+/// What is held of one kind.
+pub(crate) async fn holdings_of(
+    tx: &Transaction<'_>,
+    facts: &Facts,
+    kind: &str,
+    holders: Option<&[u32]>,
+) -> Result<Vec<Holding>> {
+    match kind {
+        kind if kind == DATABASE.0 => databases_held(tx, holders).await,
+        kind if kind == SCHEMA.0 => schemas_held(tx, holders).await,
+        _ => memberships(tx, facts, holders).await,
+    }
+}
+
+async fn memberships(tx: &Transaction<'_>, facts: &Facts, holders: Option<&[u32]>) -> Result<Vec<Holding>> {
     // A membership with neither option gives nothing but what its admin option gives. provost's own admin options are
     // left out: from version 16 it gets one in every role that it makes, and so they are its tools, not its grants.
     let usable = if facts.membership_options() { "m.inherit_option OR m.set_option" } else { "true" };
     let sql = format!(
         "SELECT m.member, m.roleid, bool_or({usable}), bool_or(m.admin_option) AND m.member <> $2
-         FROM pg_catalog.pg_auth_members m WHERE $1::oid IS NULL OR m.member = $1 GROUP BY 1, 2"
+         FROM pg_catalog.pg_auth_members m WHERE $1::oid[] IS NULL OR m.member = ANY ($1) GROUP BY 1, 2"
     );
-    let rows = tx.query(&sql, &[&holder, &facts.me]).await.when("reading memberships")?;
+    let rows = tx.query(&sql, &[&holders, &facts.me]).await.when("reading memberships")?;
     let mut held = Vec::with_capacity(rows.len());
     for row in rows {
         let (holder, object) = (row.get(0), row.get(1));
@@ -155,14 +187,14 @@ async fn memberships(tx: &Transaction<'_>, facts: &Facts, holder: Option<u32>) -
     Ok(held)
 }
 
-async fn databases_held(tx: &Transaction<'_>, holder: Option<u32>) -> Result<Vec<Holding>> {
+async fn databases_held(tx: &Transaction<'_>, holders: Option<&[u32]>) -> Result<Vec<Holding>> {
     let sql = "
         SELECT a.grantee, d.oid, bool_or(a.privilege_type = 'CREATE')
         FROM pg_catalog.pg_database d, LATERAL aclexplode(d.datacl) a
         WHERE NOT d.datistemplate AND a.privilege_type IN ('CONNECT', 'CREATE') AND a.grantee NOT IN (0, d.datdba)
-          AND ($1::oid IS NULL OR a.grantee = $1)
+          AND ($1::oid[] IS NULL OR a.grantee = ANY ($1))
         GROUP BY 1, 2";
-    let rows = tx.query(sql, &[&holder]).await.when("reading privileges on databases")?;
+    let rows = tx.query(sql, &[&holders]).await.when("reading privileges on databases")?;
     let holding = |row: &Row| Holding {
         holder: row.get(0),
         kind: DATABASE.0,
@@ -174,13 +206,13 @@ async fn databases_held(tx: &Transaction<'_>, holder: Option<u32>) -> Result<Vec
 
 /// A profile is held when everything that belongs to it is: the schema, each table and sequence of it, and what its
 /// owner will make there. So a table that somebody added without the privilege shows as a lesser profile.
-async fn schemas_held(tx: &Transaction<'_>, holder: Option<u32>) -> Result<Vec<Holding>> {
+async fn schemas_held(tx: &Transaction<'_>, holders: Option<&[u32]>) -> Result<Vec<Holding>> {
     let sql = format!(
         "WITH s AS ({SCHEMAS}),
         used AS (
             SELECT DISTINCT s.oid AS schema, s.owner, a.grantee FROM s, LATERAL aclexplode(s.acl) a
             WHERE a.privilege_type = 'USAGE' AND a.grantee NOT IN (0, s.nspowner)
-              AND ($1::oid IS NULL OR a.grantee = $1)),
+              AND ($1::oid[] IS NULL OR a.grantee = ANY ($1))),
         relation AS (
             SELECT c.oid, c.relnamespace AS schema, c.relkind = 'S' AS sequence, c.relowner, c.relacl
             FROM pg_catalog.pg_class c
@@ -226,7 +258,7 @@ async fn schemas_held(tx: &Transaction<'_>, holder: Option<u32>) -> Result<Vec<H
         LEFT JOIN held h USING (schema, grantee)
         LEFT JOIN future f USING (schema, grantee)"
     );
-    let rows = tx.query(&sql, &[&holder]).await.when("reading privileges on schemas")?;
+    let rows = tx.query(&sql, &[&holders]).await.when("reading privileges on schemas")?;
     let holding = |row: &Row| {
         let (read, write): (bool, bool) = (row.get(2), row.get(3));
         let role = SCHEMA.1[if write { 2 } else { usize::from(read) }];

@@ -40,7 +40,7 @@ pub(crate) async fn change(
     let to = ident(&account.name);
     let sql = match entitlement.kind.as_str() {
         GROUP | GROUP_ADMIN => {
-            let group = catalog::roles(tx, Some(object), None).await?.pop().ok_or_else(missing)?;
+            let group = catalog::role(tx, object).await?.ok_or_else(missing)?;
             protect(server, facts, &group)?;
             if give && group.is_account() {
                 let message = format!("{} is an account and no group role.", group.name);
@@ -111,7 +111,7 @@ async fn held(
     entitlement: &EntitlementRef,
     object: u32,
 ) -> Result<Vec<Option<&'static str>>> {
-    let holdings = catalog::holdings(tx, facts, Some(holder)).await?;
+    let holdings = catalog::holdings_of(tx, facts, &entitlement.kind, Some(&[holder])).await?;
     let same = holdings.iter().filter(|held| held.kind == entitlement.kind && held.object == object);
     Ok(same.map(|held| held.role).collect())
 }

@@ -206,7 +206,7 @@ async fn other_databases(tx: &Transaction<'_>, oid: u32) -> Result<Vec<String>> 
 }
 
 async fn gone(tx: &Transaction<'_>, role: &Role) -> Result<()> {
-    match crate::catalog::roles(tx, Some(role.oid), None).await?.is_empty() {
+    match crate::catalog::role(tx, role.oid).await?.is_none() {
         true => Ok(()),
         false => Err(Error::new(ErrorKind::Conflict, format!("The name {} changed hands.", role.name))),
     }

@@ -2,9 +2,10 @@
 //!
 //! In: settings, operations. Out: accounts, entitlements and receipts. All catalogs are read in a handful of queries
 //! of one repeatable-read transaction. A change is one transaction that addresses the role by its oid, looks at the
-//! result before it commits, and reads the account back afterwards.
+//! result before it commits, and reads the account back afterwards; many new roles and memberships go together.
 
 mod apply;
+mod batch;
 mod catalog;
 mod error;
 mod held;
@@ -95,6 +96,10 @@ impl Connector for Postgres {
 
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Apply>> {
         Ok(Box::new(apply::Writer(self.server(settings)?)))
+    }
+
+    fn batch(&self) -> usize {
+        batch::SIZE
     }
 
     fn stage(&self, settings: &Settings) -> Result<Option<Box<dyn Stage>>> {

@@ -12,7 +12,7 @@ use provost_sdk::{
 };
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
-use crate::catalog::{self, ACCOUNT, DATABASE, GROUP, GROUP_ADMIN, SCHEMA};
+use crate::catalog::{self, ACCOUNT, DATABASE, GROUP, GROUP_ADMIN, SCHEMA, Which};
 use crate::error::While;
 use crate::server::{Facts, Server};
 
@@ -91,7 +91,8 @@ fn capabilities() -> Capabilities {
             ],
         }],
         entitlement_kinds: vec![
-            kind(GROUP, &[], Risk::Normal, true),
+            // What a group gives is told by what it holds, which is shown as nesting.
+            kind(GROUP, &[], Risk::Low, true),
             kind(GROUP_ADMIN, &[], Risk::Privileged, false),
             kind(DATABASE.0, &DATABASE.1, Risk::Normal, false),
             kind(SCHEMA.0, &SCHEMA.1, Risk::Normal, false),
@@ -119,21 +120,20 @@ fn capabilities() -> Capabilities {
 
 /// Looks one account up.
 pub(crate) async fn one(client: &mut Client, facts: &Facts, wanted: &Wanted) -> Result<Option<Account>> {
-    let (oid, name) = match wanted {
+    let tx = reading(client).await?;
+    let found = match wanted {
         Wanted::Anchor(anchor) => match oid(anchor) {
-            Some(oid) => (Some(oid), None),
+            Some(oid) => catalog::role(&tx, oid).await?,
             None => return Ok(None),
         },
         // The server knows no such text, so that no role has it for a name.
         Wanted::Username(name) if name.contains('\0') => return Ok(None),
-        Wanted::Username(name) => (None, Some(name.as_str())),
+        Wanted::Username(name) => catalog::roles(&tx, Which::Names(&[name])).await?.pop(),
     };
-    let tx = reading(client).await?;
-    let found = catalog::roles(&tx, oid, name).await?;
-    let Some(role) = found.first().filter(|role| role.is_account()) else { return Ok(None) };
-    let holdings = catalog::holdings(&tx, facts, Some(role.oid)).await?;
+    let Some(role) = found.filter(catalog::Role::is_account) else { return Ok(None) };
+    let holdings = catalog::holdings(&tx, facts, Some(&[role.oid])).await?;
     tx.commit().await.when("reading")?;
-    Ok(Some(catalog::account(role, catalog::by_holder(&holdings).remove(&role.oid))))
+    Ok(Some(catalog::account(&role, catalog::by_holder(&holdings).remove(&role.oid))))
 }
 
 /// The oid in an anchor; none in what can be no anchor.
@@ -141,14 +141,15 @@ pub(crate) fn oid(anchor: &Anchor) -> Option<u32> {
     anchor.as_str().parse().ok().filter(|oid: &u32| oid.to_string() == anchor.as_str())
 }
 
-async fn reading(client: &mut Client) -> Result<Transaction<'_>> {
+/// A transaction that only reads, all of it as of one instant.
+pub(crate) async fn reading(client: &mut Client) -> Result<Transaction<'_>> {
     let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     transaction.read_only(true).start().await.when("reading")
 }
 
 async fn everything(tx: &Transaction<'_>, facts: &Facts) -> Result<Vec<Item>> {
     let (roles, holdings, databases, schemas) = futures::try_join!(
-        catalog::roles(tx, None, None),
+        catalog::roles(tx, Which::All),
         catalog::holdings(tx, facts, None),
         catalog::databases(tx),
         catalog::schemas(tx)

@@ -31,12 +31,20 @@ async fn passes(settings: &Settings, read_only: Option<Settings>, accounts: usiz
     assert!(report.passed(), "{:#?}", report.failures().collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_suite_passes_as_a_superuser() {
-    let system = System::start().await;
+async fn passes_as_a_superuser(system: &System) {
     system.run("CREATE ROLE reader LOGIN PASSWORD 'readerpw'").await;
     let reader = system.settings("reader", "readerpw");
     passes(&system.settings("admin", "adminpw"), Some(reader), 1_500, 2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_as_a_superuser() {
+    passes_as_a_superuser(&System::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_passes_as_a_superuser_on_a_server_with_membership_options() {
+    passes_as_a_superuser(&System::newer().await).await;
 }
 
 async fn passes_with_the_least_privileges(system: &System) {

@@ -4,3 +4,4 @@
 mod conformance;
 mod quirks;
 mod system;
+mod together;

@@ -15,12 +15,12 @@ async fn apply(settings: &Settings, operation: Operation) -> Result<Receipt> {
     writer.apply(&operation, &IdempotencyKey("key".into())).await
 }
 
-async fn find(settings: &Settings, name: &str) -> Option<Account> {
+pub(crate) async fn find(settings: &Settings, name: &str) -> Option<Account> {
     let reader = Postgres::new().reader(settings).unwrap();
     reader.look_up(&Wanted::Username(name.into())).await.unwrap()
 }
 
-async fn create(settings: &Settings, name: &str) -> AccountRef {
+pub(crate) async fn create(settings: &Settings, name: &str) -> AccountRef {
     let draft = Create {
         kind: "role".into(),
         username: name.into(),
@@ -30,7 +30,7 @@ async fn create(settings: &Settings, name: &str) -> AccountRef {
     reference(&apply(settings, Operation::Create(draft)).await.unwrap().account.unwrap())
 }
 
-fn reference(account: &Account) -> AccountRef {
+pub(crate) fn reference(account: &Account) -> AccountRef {
     AccountRef { anchor: account.anchor.clone(), username: account.username.clone() }
 }
 
@@ -40,7 +40,7 @@ async fn read(settings: &Settings) -> Vec<Item> {
     sink.items
 }
 
-async fn group(settings: &Settings, name: &str) -> EntitlementRef {
+pub(crate) async fn group(settings: &Settings, name: &str) -> EntitlementRef {
     let found = read(settings).await.into_iter().find_map(|item| match item {
         Item::Entitlement(known) if known.kind == "group" && known.name == name => Some(known),
         _ => None,

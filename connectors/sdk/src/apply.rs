@@ -12,6 +12,17 @@ pub trait Apply: Send + Sync {
     ///
     /// An error whose change may have happened all the same says so ([`crate::Error::may_have_landed`]).
     async fn apply(&self, operation: &Operation, key: &IdempotencyKey) -> Result<Receipt>;
+
+    /// Does several operations, in their order, as [`Apply::apply`] would one by one: an answer for each, in the same
+    /// order, and one that fails does not stop those after it. For connectors that declare
+    /// [`crate::Connector::batch`] because together they cost less.
+    async fn apply_all(&self, operations: &[(Operation, IdempotencyKey)]) -> Vec<Result<Receipt>> {
+        let mut answers = Vec::with_capacity(operations.len());
+        for (operation, key) in operations {
+            answers.push(self.apply(operation, key).await);
+        }
+        answers
+    }
 }
 
 /// Names one use of one operation, so that a target that knows such keys recognises a repeated call.

@@ -26,6 +26,11 @@ pub trait Connector: Send + Sync {
     /// Opens the writer of one target. No call is made yet.
     fn writer(&self, settings: &Settings) -> Result<Box<dyn Apply>>;
 
+    /// How many operations one call may carry ([`Apply::apply_all`]). More than one only where that costs the target less.
+    fn batch(&self) -> usize {
+        1
+    }
+
     /// What the conformance suite may do on a throwaway system beyond the contract; `None` where the connector offers
     /// nothing. For conformance only, never used by the daemon.
     fn stage(&self, _settings: &Settings) -> Result<Option<Box<dyn Stage>>> {

@@ -56,14 +56,12 @@ pub enum Event {
         /// Which operations, or why none.
         result: Result<Vec<OperationId>, String>,
     },
-    /// The answer to [`Command::Call`]; its outcome is durable.
+    /// The answer to [`Command::Call`], for all of its operations or some of them; their outcomes are durable.
     Called {
         /// Which target.
         target: Sym,
-        /// Which operation.
-        operation: OperationId,
-        /// How it went.
-        result: Result<Done, Failure>,
+        /// How each operation went.
+        results: Vec<(OperationId, Result<Done, Failure>)>,
     },
     /// Something other than intents could not be recorded, and why: nothing is mutated until it can.
     JournalBroken(String),
@@ -111,12 +109,13 @@ pub enum Command {
         /// Which operations, in order.
         operations: Vec<OperationId>,
     },
-    /// Do one operation whose intent is durable, and make its outcome durable. Answered by [`Event::Called`].
+    /// One call: do operations whose intents are durable, one after the other, and make their outcomes durable.
+    /// Answered by [`Event::Called`].
     Call {
         /// Which target.
         target: Sym,
-        /// Which operation.
-        operation: OperationId,
+        /// Which operations, in order; more than one only where the target takes them together.
+        operations: Vec<OperationId>,
     },
     /// Record that these intents are not attempted. Not answered.
     Abandon {
@@ -165,8 +164,10 @@ pub struct Target {
     pub full: SignedDuration,
     /// A delta read every so often, where the target has deltas.
     pub delta: Option<SignedDuration>,
-    /// Calls under way at once.
+    /// Calls under way at once, at most.
     pub concurrency: usize,
+    /// Operations that one call takes, at most.
+    pub batch: usize,
     /// Calls a second.
     pub per_second: Option<u32>,
 }

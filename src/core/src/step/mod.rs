@@ -10,6 +10,7 @@
 mod bucket;
 mod messages;
 mod status;
+mod strain;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use messages::{
     Target, World,
 };
 pub use status::{Health, OperationStatus, Status, Sync, TargetStatus};
+pub use strain::Strain;
 use target::TargetState;
 
 /// How the daemon paces itself.
@@ -156,7 +158,7 @@ impl Daemon {
                 }
             }
             Event::JournalBroken(reason) => self.journal = Some(reason),
-            Event::Called { target, operation, result } => self.called(now, target, operation, result),
+            Event::Called { target, results } => self.called(now, target, results),
             Event::JournalHealed => {
                 self.journal = None;
                 self.targets.values_mut().for_each(|target| target.replan(Scope::All));
@@ -302,9 +304,13 @@ impl Daemon {
         }
     }
 
-    fn called(&mut self, now: Timestamp, target: Sym, operation: OperationId, result: Result<Done, Failure>) {
-        let result = result.map(|done| self.plan_again(done.changed));
-        self.with_target(target, |state, pace, jitter| state.called(now, operation, result, pace, jitter));
+    fn called(&mut self, now: Timestamp, target: Sym, results: Vec<(OperationId, Result<Done, Failure>)>) {
+        for (operation, result) in results {
+            let result = result.map(|done| self.plan_again(done.changed));
+            self.with_target(target, |state, pace, jitter| {
+                state.called(now, operation, result, pace, jitter)
+            });
+        }
     }
 
     fn resume(&mut self, now: Timestamp, which: Option<Sym>) {

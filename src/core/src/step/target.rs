@@ -8,13 +8,17 @@ use provost_sdk::{ErrorKind, Persistence};
 
 use super::{
     Bucket, Command, Failure, Jitter, Mode, Mood, OperationId, Pace, PlanSummary, Queued, ReadSummary, Scope,
-    Target, backoff,
+    Strain, Target, backoff,
 };
 use crate::Sym;
 
 /// Intents that are acknowledged ahead of their calls, for each call that may be under way. More would let a leaver
 /// wait behind grants that are already promised; fewer would make every call wait for its own write of the journal.
 const WINDOW: usize = 4;
+
+/// Where one call takes many operations, intents are acknowledged for this many calls: one is under way while the
+/// outcomes of another are written.
+const CALLS_AHEAD: usize = 4;
 
 #[derive(Clone, Debug)]
 pub(super) struct TargetState {
@@ -39,7 +43,12 @@ pub(super) struct TargetState {
     queue: VecDeque<Queued>,
     intending: Vec<Queued>,
     ready: VecDeque<Queued>,
-    calling: BTreeMap<OperationId, Queued>,
+    calling: BTreeMap<OperationId, Calling>,
+    /// Calls under way, by number: how many of their operations have no answer yet.
+    calls: BTreeMap<u64, usize>,
+    /// The number of the next call.
+    next_call: u64,
+    strain: Strain,
     /// Operations that ended since the queue was made, for what comes after them.
     succeeded: BTreeSet<OperationId>,
     /// Digests that failed for good: not tried again until a scheduled whole read, or one that an operator asks for.
@@ -56,6 +65,13 @@ pub(super) struct TargetState {
     doubt_until: Option<Timestamp>,
     bucket: Option<Bucket>,
     pub(super) summary: Summary,
+}
+
+/// An operation of a call that is under way.
+#[derive(Clone, Debug)]
+struct Calling {
+    operation: Queued,
+    call: u64,
 }
 
 /// An operation that failed, and when it is tried again.
@@ -107,6 +123,9 @@ impl TargetState {
             intending: Vec::new(),
             ready: VecDeque::new(),
             calling: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            next_call: 0,
+            strain: Strain::new(target.concurrency),
             succeeded: BTreeSet::new(),
             given_up: HashSet::new(),
             retries: BTreeMap::new(),
@@ -123,6 +142,7 @@ impl TargetState {
         if target.per_second != self.target.per_second {
             self.bucket = target.per_second.map(|per_second| Bucket::new(per_second, now));
         }
+        self.strain.declare(target.concurrency);
         if target.full != self.target.full {
             self.full_at = self.full_at.min(now + target.full);
         }
@@ -137,12 +157,9 @@ impl TargetState {
         let retry = self.retry_at.filter(|_| self.has_work());
         let writes = mood.writes;
         let tokens = match &self.bucket {
-            Some(bucket)
-                if writes
-                    && self.retry_at.is_none()
-                    && self.calling.len() < self.target.concurrency.max(1) =>
-            {
-                let free = self.ready.iter().filter(|next| self.is_free(next));
+            Some(bucket) if writes && self.retry_at.is_none() && self.calls.len() < self.strain.calls() => {
+                let busy = self.busy();
+                let free = self.ready.iter().filter(|next| is_free(next, &busy));
                 free.map(|next| bucket.ready_at(next.adds)).min()
             }
             _ => None,
@@ -206,7 +223,7 @@ impl TargetState {
     /// One record of intents either only takes away or only adds: what takes away may use the part of the journal that
     /// is kept for it, and is not refused with what adds.
     fn go_on_intending(&mut self, id: Sym, commands: &mut Vec<Command>) {
-        let window = self.target.concurrency.max(1) * WINDOW;
+        let window = (self.target.concurrency.max(1) * WINDOW).max(self.batch() * CALLS_AHEAD);
         let promised = self.ready.len() + self.calling.len();
         if !self.intending.is_empty() || promised * 2 > window {
             return;
@@ -231,27 +248,62 @@ impl TargetState {
     }
 
     fn go_on_calling(&mut self, id: Sym, now: Timestamp, commands: &mut Vec<Command>) {
-        while self.calling.len() < self.target.concurrency.max(1) {
-            let Some(first) = self.ready.iter().position(|next| self.is_free(next)) else { break };
-            let taking = self.ready.iter().position(|next| !next.adds && self.is_free(next));
-            let adds = self.ready[first].adds;
-            let mut may = |adds| self.bucket.as_mut().is_none_or(|bucket| bucket.take(now, adds));
-            // What takes away has calls of its own, and does not stand in line behind what adds.
-            let place = match may(adds) {
-                true => Some(first),
-                false => taking.filter(|_| may(false)),
-            };
-            let Some(next) = place.and_then(|place| self.ready.remove(place)) else { break };
-            commands.push(Command::Call { target: id, operation: next.id });
-            self.calling.insert(next.id, next);
+        while self.calls.len() < self.strain.calls() {
+            let call = self.next_call(now);
+            if call.is_empty() {
+                break;
+            }
+            let operations = call.iter().map(|operation| operation.id).collect();
+            commands.push(Command::Call { target: id, operations });
+            self.calls.insert(self.next_call, call.len());
+            for operation in call {
+                self.calling.insert(operation.id, Calling { operation, call: self.next_call });
+            }
+            self.next_call += 1;
         }
     }
 
-    /// Whether no call of the same identity is under way. Two calls on one account would answer in any order, and the
-    /// older answer would be taken for what the account is now.
-    fn is_free(&self, operation: &Queued) -> bool {
-        operation.identity.is_none()
-            || self.calling.values().all(|calling| calling.identity != operation.identity)
+    /// What the next call takes, if one may begin.
+    fn next_call(&mut self, now: Timestamp) -> Vec<Queued> {
+        let busy = self.busy();
+        let Some(first) = self.ready.iter().position(|next| is_free(next, &busy)) else { return Vec::new() };
+        let taking = self.ready.iter().position(|next| !next.adds && is_free(next, &busy));
+        let adds = self.ready[first].adds;
+        let batch = self.batch();
+        let mut may = |adds| self.bucket.as_mut().is_none_or(|bucket| bucket.take(now, adds));
+        // What takes away has calls of its own, and does not stand in line behind what adds.
+        let place = match may(adds) {
+            true => Some(first),
+            false => taking.filter(|_| may(false)),
+        };
+        let Some(mut place) = place else { return Vec::new() };
+        let mut call: Vec<Queued> = self.ready.remove(place).into_iter().collect();
+        let adds = call.first().is_some_and(|first| first.adds);
+        let mut passed = busy;
+        while call.len() < batch
+            && let Some(next) = self.ready.get(place)
+        {
+            if next.adds == adds && is_free(next, &passed) {
+                if !may(adds) {
+                    break;
+                }
+                call.extend(self.ready.remove(place));
+            } else {
+                // Whoever is passed over is not overtaken by his own later operations.
+                passed.extend(next.identity);
+                place += 1;
+            }
+        }
+        call
+    }
+
+    /// The identities on whose accounts a call is under way.
+    fn busy(&self) -> HashSet<Sym> {
+        self.calling.values().filter_map(|calling| calling.operation.identity).collect()
+    }
+
+    fn batch(&self) -> usize {
+        self.target.batch.max(1)
     }
 
     pub(super) fn read(
@@ -379,9 +431,13 @@ impl TargetState {
         pace: &Pace,
         jitter: &mut Jitter,
     ) {
-        let Some(operation) = self.calling.remove(&id) else { return };
+        let Some(Calling { operation, call }) = self.calling.remove(&id) else { return };
+        let over = self.answered(call);
         match result {
             Ok(()) => {
+                if over {
+                    self.strain.went_well();
+                }
                 self.failures = 0;
                 self.trouble = None;
                 self.succeeded.insert(id);
@@ -389,11 +445,23 @@ impl TargetState {
                 self.summary.succeeded += 1;
             }
             Err(failure) => {
+                self.strain.failed(&failure.kind, call, self.next_call);
                 self.summary.failed += 1;
                 self.summary.last_failure = Some(failure.message.clone());
                 self.failed(now, operation, &failure, pace, jitter);
             }
         }
+    }
+
+    /// One operation of a call has its answer; whether the call is over with it.
+    fn answered(&mut self, call: u64) -> bool {
+        let Some(left) = self.calls.get_mut(&call) else { return false };
+        *left = left.saturating_sub(1);
+        let over = *left == 0;
+        if over {
+            self.calls.remove(&call);
+        }
+        over
     }
 
     fn failed(
@@ -522,7 +590,7 @@ impl TargetState {
             let known: BTreeSet<OperationId> = (self.queue.iter())
                 .chain(&self.intending)
                 .chain(&self.ready)
-                .chain(self.calling.values())
+                .chain(self.calling.values().map(|calling| &calling.operation))
                 .map(|operation| operation.id)
                 .chain(self.succeeded.iter().copied())
                 .collect();
@@ -541,6 +609,12 @@ impl TargetState {
     fn next_read(&self) -> Timestamp {
         self.delta_at.map_or(self.full_at, |delta| delta.min(self.full_at))
     }
+}
+
+/// Whether no call of the same identity is under way. Two calls on one account would answer in any order, and the older
+/// answer would be taken for what the account is now.
+fn is_free(operation: &Queued, busy: &HashSet<Sym>) -> bool {
+    operation.identity.is_none_or(|identity| !busy.contains(&identity))
 }
 
 fn scope_of(identity: Option<Sym>) -> Scope {

@@ -11,7 +11,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn target() -> Target {
-    Target { full: SignedDuration::from_hours(1), delta: None, concurrency: 2, per_second: None }
+    Target { full: SignedDuration::from_hours(1), delta: None, concurrency: 2, batch: 1, per_second: None }
 }
 
 fn world(changed: bool) -> World {
@@ -51,7 +51,7 @@ fn intended(ids: &[u64]) -> Event {
 fn called(id: u64, failure: Option<(ErrorKind, bool)>) -> Event {
     let failed = |(kind, in_doubt)| Failure { kind, message: "It did not work.".to_owned(), in_doubt };
     let result = failure.map_or(Ok(Done::default()), |failure| Err(failed(failure)));
-    Event::Called { target: TARGET.into(), operation: OperationId(id), result }
+    Event::Called { target: TARGET.into(), results: vec![(OperationId(id), result)] }
 }
 
 fn intends(commands: &[Command]) -> Vec<u64> {
@@ -64,10 +64,10 @@ fn intends(commands: &[Command]) -> Vec<u64> {
 
 fn calls(commands: &[Command]) -> Vec<u64> {
     let call = |command: &Command| match command {
-        Command::Call { operation, .. } => Some(operation.0),
-        _ => None,
+        Command::Call { operations, .. } => operations.clone(),
+        _ => Vec::new(),
     };
-    commands.iter().filter_map(call).collect()
+    commands.iter().flat_map(call).map(|operation| operation.0).collect()
 }
 
 fn abandons(commands: &[Command]) -> Vec<u64> {
@@ -250,7 +250,7 @@ fn an_operation_that_fails_again_and_again_holds_nobody_else_up() {
     daemon.step(now, called(1, Some((ErrorKind::Unavailable, false))));
     let soon = now + SignedDuration::from_secs(3);
     let leaver = Done { changed: [(TARGET.into(), Scope::Identities(["p-9".into()].into()))].into() };
-    let other = Event::Called { target: "tickets".into(), operation: OperationId(99), result: Ok(leaver) };
+    let other = Event::Called { target: "tickets".into(), results: vec![(OperationId(99), Ok(leaver))] };
     daemon.step(now, other);
     let planned = until(&mut daemon, soon);
     assert!(planned.iter().any(|(_, command)| matches!(command, Command::Plan { .. })), "{planned:?}");
@@ -416,4 +416,55 @@ fn an_identity_has_one_call_under_way_on_a_target() {
     assert_eq!(calls(&daemon.step(at(1), intended(&[1, 2, 3]))), [1, 3]);
     assert_eq!(calls(&daemon.step(at(2), called(3, None))), [0; 0]);
     assert_eq!(calls(&daemon.step(at(2), called(1, None))), [2]);
+}
+
+#[test]
+fn a_call_takes_many_operations_where_the_target_takes_them_together() {
+    let mut world = world(true);
+    world.targets.insert(TARGET.into(), Target { batch: 3, concurrency: 1, ..target() });
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    daemon.step(at(0), Event::Start(world));
+    daemon.step(at(0), good_read());
+    let of_one = |id| Queued { identity: Some("p-1".into()), ..operation(id, true) };
+    let operations = vec![of_one(1), operation(2, true), of_one(3), operation(4, true), of_one(5)];
+    daemon.step(at(0), plan(operations));
+    let commands = daemon.step(at(0), intended(&[1, 2, 3, 4, 5]));
+    assert_eq!(calls(&commands), [1, 2, 3], "in their order, also two of one identity");
+    assert!(calls(&daemon.step(at(0), called(1, None))).is_empty(), "the call is not over yet");
+    daemon.step(at(0), called(2, None));
+    assert_eq!(calls(&daemon.step(at(0), called(3, None))), [4, 5]);
+}
+
+#[test]
+fn a_call_that_only_takes_away_is_never_part_of_one_that_adds() {
+    let mut world = world(true);
+    world.targets.insert(TARGET.into(), Target { batch: 9, concurrency: 1, ..target() });
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    daemon.step(at(0), Event::Start(world));
+    daemon.step(at(0), good_read());
+    daemon.step(at(0), plan(vec![operation(1, false), operation(2, true), operation(3, false)]));
+    let commands = daemon.step(at(0), intended(&[1, 3]));
+    assert_eq!((calls(&commands), intends(&commands)), (vec![1, 3], vec![2]));
+}
+
+#[test]
+fn a_target_that_strains_gets_half_of_the_calls_at_once() {
+    let mut world = world(true);
+    world.targets.insert(TARGET.into(), Target { concurrency: 4, ..target() });
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    daemon.step(at(0), Event::Start(world));
+    daemon.step(at(0), good_read());
+    daemon.step(at(0), plan((1..=9).map(|id| operation(id, true)).collect()));
+    let commands = daemon.step(at(0), intended(&[1, 2, 3, 4, 5, 6, 7, 8, 9]));
+    assert_eq!(calls(&commands), [1, 2, 3, 4]);
+    let limited = ErrorKind::RateLimited { until: None };
+    for id in 1..=4 {
+        assert!(calls(&daemon.step(at(0), called(id, Some((limited.clone(), false))))).is_empty());
+    }
+    let next = until(&mut daemon, at(60));
+    let again = next.iter().find(|(_, command)| matches!(command, Command::Call { .. })).expect("it goes on");
+    let together = next
+        .iter()
+        .filter(|(at, command)| *at == again.0 && !calls(std::slice::from_ref(command)).is_empty());
+    assert_eq!(together.count(), 2);
 }

@@ -278,6 +278,7 @@ impl Engine {
             full: target.schedule.full.0,
             delta: target.schedule.delta.map(|delta| delta.0),
             concurrency: usize::from(target.limits.concurrency.max(1)),
+            batch: 1,
             per_second: target.limits.per_second,
         };
         let targets = self.organisation.snapshot().targets();

@@ -216,7 +216,10 @@ impl Shell {
     fn begin(&mut self, command: Command) {
         match command {
             Command::Read { target, mode } => self.read(site_name(target), mode),
-            Command::Call { target, operation } => self.call(site_name(target), operation),
+            Command::Call { target, operations } => {
+                // One call takes one operation here; the connectors' own tests prove more at once.
+                operations.into_iter().for_each(|operation| self.call(site_name(target), operation));
+            }
             Command::Exit => {}
             command => {
                 let at = self.soon(200);
@@ -339,7 +342,7 @@ impl Shell {
         let Some(prepared) = self.engine.prepared.get(&id).cloned() else {
             let message = "The operation is not known any more.".to_owned();
             let failure = Failure { kind: ErrorKind::Unavailable, message, in_doubt: false };
-            let event = Event::Called { target: Sym::new(target), operation: id, result: Err(failure) };
+            let event = Event::Called { target: Sym::new(target), results: vec![(id, Err(failure))] };
             self.push(self.now, Due::Tell(self.process, event));
             return;
         };
@@ -407,7 +410,7 @@ impl Shell {
                 Err(Failure { kind: ErrorKind::Unavailable, message: why, in_doubt: true })
             }
         };
-        self.tell(Event::Called { target: name, operation: id, result });
+        self.tell(Event::Called { target: name, results: vec![(id, result)] });
     }
 
     fn look_later(&mut self) {
