@@ -283,14 +283,14 @@ impl Shell {
     async fn end(&mut self) {
         drop(std::fs::remove_file(&self.control));
         drop(self.shared.abandoning.write().await);
+        let meter = self.shared.meter.clone();
         if let Some(telling) = self.telling.take() {
-            drop(telling.await);
+            drop(meter.work().recording(telling).await);
         }
         let held = self.shared.engine.held().await;
         upkeep::keep_state(&self.shared).await;
         // Without an engine there is nothing to publish.
         let _ended = self.shared.engine.ask(|engine| engine.finish_plans()).await;
-        let meter = self.shared.meter.clone();
         if let Err(error) = meter.work().recording(self.shared.engine.recorder().stop()).await {
             tracing::error!(%error, "the audit log was not closed");
         }

@@ -422,7 +422,7 @@ fn an_identity_has_one_call_under_way_on_a_target() {
 fn a_call_takes_many_operations_where_the_target_takes_them_together() {
     let mut world = world(true);
     world.targets.insert(TARGET.into(), Target { batch: 3, concurrency: 1, ..target() });
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     daemon.step(at(0), Event::Start(world));
     daemon.step(at(0), good_read());
     let of_one = |id| Queued { identity: Some("p-1".into()), ..operation(id, true) };
@@ -439,7 +439,7 @@ fn a_call_takes_many_operations_where_the_target_takes_them_together() {
 fn a_call_that_only_takes_away_is_never_part_of_one_that_adds() {
     let mut world = world(true);
     world.targets.insert(TARGET.into(), Target { batch: 9, concurrency: 1, ..target() });
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     daemon.step(at(0), Event::Start(world));
     daemon.step(at(0), good_read());
     daemon.step(at(0), plan(vec![operation(1, false), operation(2, true), operation(3, false)]));
@@ -451,7 +451,7 @@ fn a_call_that_only_takes_away_is_never_part_of_one_that_adds() {
 fn a_target_that_strains_gets_half_of_the_calls_at_once() {
     let mut world = world(true);
     world.targets.insert(TARGET.into(), Target { concurrency: 4, ..target() });
-    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), 7);
+    let mut daemon = Daemon::new(Pace::default(), Some("one".into()), Suspension::default(), 7);
     daemon.step(at(0), Event::Start(world));
     daemon.step(at(0), good_read());
     daemon.step(at(0), plan((1..=9).map(|id| operation(id, true)).collect()));
