@@ -77,6 +77,11 @@ pub enum DemoError {
     Registry(#[from] registry::RegistryError),
 }
 
+/// How the quickstart is opened: what it serves itself is adopted at first sight, and nobody else's system.
+pub fn options() -> OpenOptions {
+    OpenOptions { adopt: DIRECTORIES.iter().map(|(target, _)| *target).collect(), ..OpenOptions::default() }
+}
+
 impl Demo {
     /// The quickstart in a folder.
     pub fn at(dir: &Path) -> Demo {
@@ -120,7 +125,7 @@ impl Demo {
         let unfinished = self.dir.join("provost.toml.new");
         write(&unfinished, text.as_bytes(), 0o644)?;
         let settings = Settings::load(Some(&unfinished), &Overrides::default())?;
-        Engine::create(Arc::new(settings), &OpenOptions { adopt_all: true, ..OpenOptions::default() })?;
+        Engine::create(Arc::new(settings), &options())?;
         std::fs::rename(&unfinished, self.settings()).map_err(failed(&unfinished))?;
         let repository = Repository::open(self.repository())?;
         Ok(repository.config()?.set_str("provost.config", &self.settings().to_string_lossy())?)

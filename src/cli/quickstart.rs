@@ -10,7 +10,6 @@ use super::progress::Convergence;
 use super::{CliError, block_on, run, status};
 use crate::daemon::{self, Report, Stay, Tell};
 use crate::demo::{self, Demo};
-use crate::engine::OpenOptions;
 use crate::settings::{Log, Overrides, Settings};
 use crate::{embedded, telemetry};
 
@@ -53,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let report = block_on(async move {
         embedded::serve_all(&settings, false).await?;
         demo::seed(&settings).await?;
-        let options = OpenOptions { adopt_all: true, ..OpenOptions::default() };
+        let options = demo::options();
         let (shown, cleared) = (progress.clone(), progress);
         let tell = Tell {
             changed: Box::new(move |report| shown.show(report)),

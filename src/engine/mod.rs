@@ -174,7 +174,7 @@ pub struct Engine {
     /// When a plan changes by time alone, by target.
     replan_at: BTreeMap<Sym, Timestamp>,
     /// Targets whose first whole read adopts them: the quickstart's own.
-    adopt_all: bool,
+    adopt: BTreeSet<Sym>,
     next_operation: u64,
     agreement: agreement::Agreement,
     inbox: evidence::Inbox,

@@ -35,8 +35,8 @@ use crate::snapshot;
 pub struct OpenOptions {
     /// A commit that the operator names as trusted.
     pub trust: Option<String>,
-    /// Every target is adopted with its first whole read: for the quickstart, whose targets are its own.
-    pub adopt_all: bool,
+    /// Targets that are adopted with their first whole read: those that the quickstart makes itself.
+    pub adopt: Vec<&'static str>,
     /// Files of public keys: from the genesis on, only with the signature of one of them is another commit trusted.
     pub recovery_keys: Vec<std::path::PathBuf>,
 }
@@ -126,7 +126,7 @@ impl Engine {
             told: None,
             refused: HashSet::new(),
             replan_at: BTreeMap::new(),
-            adopt_all: options.adopt_all,
+            adopt: options.adopt.iter().map(|id| Sym::new(id)).collect(),
             next_operation: 0,
             agreement,
             inbox,

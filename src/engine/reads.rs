@@ -65,7 +65,7 @@ impl Engine {
         let alarm = self.alarm(target, &merged, probe.instance.as_deref());
         self.organisation.hold_target(target, alarm.as_deref().map(Sym::new));
         self.record_read(target, &merged, first, now)?;
-        if self.adopt_all && partial.is_none() && !self.adoptions.contains_key(&target) {
+        if self.adopt.contains(&target) && partial.is_none() && !self.adoptions.contains_key(&target) {
             self.adopt_now(target, false, probe.instance.clone(), now)?;
         }
         let scope = if delta && !merged.names { self.scope_of(target, &merged.changed) } else { Scope::All };

@@ -85,6 +85,18 @@ fn no_program_is_started_for_what_a_commit_says() {
 }
 
 #[test]
+fn the_quickstart_adopts_its_own_targets_and_no_other() {
+    let story = Story::begin();
+    story.trust();
+    let dir = story.demo.dir();
+    let again = ["quickstart", "--once", "--listen", "127.0.0.1:0", "--dir", dir.to_str().unwrap()];
+    assert_success(&story.demo.provost(&again));
+    assert!(story.starts() > 0, "it is read");
+    let log = story.demo.git(&["log", "--format=%s", "provost/audit"]);
+    assert!(log.contains("forge is adopted") && !log.contains("files is adopted"), "{log}");
+}
+
+#[test]
 fn a_target_is_tried_out_with_what_works_and_what_is_missing() {
     let story = Story::begin();
     let file = story.demo.repository().join("targets/files.yaml");
