@@ -304,7 +304,7 @@ impl Settings {
     ) -> Result<SecretString, SettingsError> {
         let only = self.secrets.get(name).and_then(|secret| secret.host.as_deref());
         if let Some(only) = only
-            && !(hosts.iter().all(|host| host.eq_ignore_ascii_case(only)) && !hosts.is_empty())
+            && (hosts.is_empty() || hosts.iter().any(|host| !host.eq_ignore_ascii_case(only)))
         {
             let named = if hosts.is_empty() { "no host".to_owned() } else { hosts.join(", ") };
             let why = format!("the settings bind it to the host {only}, and the target names {named}");
