@@ -54,6 +54,7 @@ const WITNESSES: usize = 3;
 impl Observed {
     /// Takes in what a read found.
     pub fn finish(&mut self, found: Collector, read: &Read, shrink: Shrink) -> Merged {
+        self.follow_clock(found.started);
         let delta = found.since.is_some();
         if delta && found.since != self.standing.cursor {
             self.gap("A delta read went on from a place that is not the last one known.");
@@ -89,6 +90,15 @@ impl Observed {
         merged.changed.sort_unstable();
         merged.unsure.sort_unstable();
         merged
+    }
+
+    /// A read that began before the last one tells of a clock that was set back. What provost did, and an operator said, by
+    /// the clock of before would otherwise hold until that instant comes again.
+    fn follow_clock(&mut self, started: Timestamp) {
+        if self.standing.current.is_some_and(|last| started < last) {
+            self.receipts.values_mut().for_each(|at| *at = (*at).min(started));
+            self.standing.trusted = self.standing.trusted.map(|since| since.min(started));
+        }
     }
 
     /// Something was missed: nothing follows from absence until the next complete read.

@@ -10,6 +10,7 @@
 mod bucket;
 mod messages;
 mod status;
+mod steady;
 mod strain;
 mod target;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use provost_sdk::ErrorKind;
 
 use crate::Sym;
 pub use bucket::Bucket;
@@ -26,6 +28,7 @@ pub use messages::{
     Target, World,
 };
 pub use status::{Health, OperationStatus, Status, Sync, TargetStatus};
+use steady::Steady;
 pub use strain::Strain;
 use target::TargetState;
 
@@ -57,6 +60,8 @@ impl Default for Pace {
 pub struct Daemon {
     pace: Pace,
     jitter: Jitter,
+    /// Every instant that is kept here is one of steady time, but for the boundary, which documents name.
+    steady: Steady,
     source: Source,
     targets: BTreeMap<Sym, TargetState>,
     boundary: Option<Timestamp>,
@@ -90,6 +95,7 @@ impl Daemon {
         Daemon {
             pace,
             jitter: Jitter(seed),
+            steady: Steady::default(),
             source: Source { counted, ..Source::default() },
             targets: BTreeMap::new(),
             boundary: None,
@@ -101,9 +107,10 @@ impl Daemon {
         }
     }
 
-    /// Takes one event and says what to do.
+    /// Takes one event and says what to do. `now` is what the clock says, which may have been set.
     pub fn step(&mut self, now: Timestamp, event: Event) -> Vec<Command> {
         let mut commands = Vec::new();
+        let now = self.steady.pass(now);
         self.take(now, event, &mut commands);
         self.go_on(now, &mut commands);
         commands
@@ -112,9 +119,10 @@ impl Daemon {
     /// The next instant at which time alone gives something to do.
     pub fn wake(&self) -> Option<Timestamp> {
         let poll = self.source.poll_at.filter(|_| !self.source.fetching && !self.stopping);
-        let boundary = self.boundary.filter(|_| !self.advancing && !self.source.loading && !self.stopping);
+        let boundary = self.boundary().filter(|_| !self.advancing && !self.source.loading && !self.stopping);
         let targets = self.targets.iter().filter_map(|(id, target)| target.wake(self.mood(*id)));
-        targets.chain(poll).chain(boundary).min()
+        let first = targets.chain(poll).chain(boundary).min();
+        first.map(|at| self.steady.on_clock(at))
     }
 
     /// The commit whose documents count.
@@ -122,7 +130,15 @@ impl Daemon {
         self.source.counted
     }
 
-    fn take(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+    /// When time alone changes what counts.
+    fn boundary(&self) -> Option<Timestamp> {
+        self.boundary.map(|at| self.steady.of(at))
+    }
+
+    fn take(&mut self, now: Timestamp, mut event: Event, commands: &mut Vec<Command>) {
+        for at in instants_of(&mut event) {
+            *at = self.steady.of(*at);
+        }
         match event {
             Event::Start(world) => {
                 self.adopt(now, world);
@@ -187,7 +203,7 @@ impl Daemon {
             self.go_on_with_source(now, commands);
             if !self.advancing
                 && !self.source.loading
-                && self.boundary.is_some_and(|boundary| boundary <= now)
+                && self.boundary().is_some_and(|boundary| boundary <= now)
             {
                 self.advancing = true;
                 commands.push(Command::Advance);
@@ -367,6 +383,26 @@ impl Jitter {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let percent = 90 + ((mixed ^ (mixed >> 31)) % 21) as i32;
         duration / 100 * percent
+    }
+}
+
+/// The instants by the clock that an event names for timers.
+fn instants_of(event: &mut Event) -> Vec<&mut Timestamp> {
+    match event {
+        Event::Planned { plan, .. } => plan.read_at.as_mut().into_iter().collect(),
+        Event::Read { result: Err(failure), .. } => limited_until(failure).into_iter().collect(),
+        Event::Called { results, .. } => {
+            let failures = results.iter_mut().filter_map(|(_, result)| result.as_mut().err());
+            failures.filter_map(limited_until).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn limited_until(failure: &mut Failure) -> Option<&mut Timestamp> {
+    match &mut failure.kind {
+        ErrorKind::RateLimited { until } => until.as_mut(),
+        _ => None,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Stories of the daemon's behaviour, told to `step` event by event.
 
-use provost_sdk::ErrorKind;
-
 use super::*;
 
 const TARGET: &str = "forge";
@@ -467,4 +465,26 @@ fn a_target_that_strains_gets_half_of_the_calls_at_once() {
         .iter()
         .filter(|(at, command)| *at == again.0 && !calls(std::slice::from_ref(command)).is_empty());
     assert_eq!(together.count(), 2);
+}
+
+#[test]
+fn a_clock_that_is_set_back_stops_nothing() {
+    let mut daemon = Daemon::new(Pace::default(), Some("c1".into()), Suspension::default(), 1);
+    let slow = Target { per_second: Some(1), ..target() };
+    let world = World { targets: [(Sym::new(TARGET), slow)].into(), ..world(true) };
+    daemon.step(at(0), Event::Start(world));
+    daemon.step(at(0), Event::Head(Ok("c1".into())));
+    daemon.step(at(1), good_read());
+    daemon.step(at(1), plan(vec![operation(1, true), operation(2, true)]));
+    let first = daemon.step(at(1), intended(&[1, 2]));
+    assert_eq!(calls(&first), [1], "the second call has to wait for a second");
+
+    let back = -3600;
+    daemon.step(at(back), Event::Tick);
+    let wake = daemon.wake().expect("the branch is looked at, and a call waits");
+    assert!(wake <= at(back + 2), "nothing waits until the clock says again what it said: {wake}");
+    let commands = daemon.step(at(back + 2), Event::Tick);
+    assert_eq!(calls(&commands), [2]);
+    let commands = daemon.step(at(back + 70), Event::Tick);
+    assert!(commands.contains(&Command::Fetch), "the branch is looked at again: {commands:?}");
 }

@@ -157,6 +157,31 @@ fn a_receipt_newer_than_the_start_of_a_read_wins_and_the_account_is_looked_up() 
 }
 
 #[test]
+fn after_the_clock_was_set_back_a_receipt_does_not_outweigh_what_is_there() {
+    let mut observed = Observed::new(capabilities());
+    read(&mut observed, 90, vec![Item::Account(account("a", &["eng"]))], &complete(None));
+    let disable =
+        Operation::Disable { account: AccountRef { anchor: "a".into(), username: "user-a".into() } };
+    let disabled = Account { state: State::Disabled, ..account("a", &["eng"]) };
+    observed.receipt(None, &disable, &Receipt::changed(Some(disabled)), at(100));
+
+    let merged = read(&mut observed, 20, vec![Item::Account(account("a", &["eng"]))], &complete(None));
+    assert_eq!(merged.unsure, [Sym::new("a")], "nobody can tell which of both is later, so it is looked up");
+    observed.looked_up("a".into(), Some(&account("a", &["eng"])), at(21));
+    assert_eq!(observed.account("a".into()).map(|seen| seen.state), Some(State::Enabled));
+}
+
+#[test]
+fn an_operators_word_from_before_the_clock_was_set_back_trusts_no_read_of_an_hour_later() {
+    let accounts = |count: usize| (0..count).map(|n| Item::Account(account(&format!("{n}"), &[]))).collect();
+    let mut observed = Observed::new(capabilities());
+    read(&mut observed, 90, accounts(20), &complete(None));
+    observed.resume(at(100));
+    read(&mut observed, 20, accounts(20), &complete(None));
+    assert!(read(&mut observed, 110, accounts(1), &complete(None)).suspicion.is_some());
+}
+
+#[test]
 fn a_delta_continues_where_the_last_read_ended_and_a_gap_makes_absence_unknown() {
     let mut observed = Observed::new(capabilities());
     let eng = |accounts: &[&str]| Item::Members {
