@@ -2,14 +2,15 @@
 //!
 //! The engine and whoever only looks hold the same one. It counts nothing itself: the core judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use provost_core::Sym;
 use provost_core::approval::{
-    Approval, Authors, Emergency, Given, Missing, Open, Request, Uses, judge, open, overdue,
+    Approval, Authors, Emergency, Given, Missing, Open, Request, Uses, causes, judge, open, overdue,
 };
 use provost_core::digest::Digest;
+use provost_core::document::Kind;
 use provost_core::evidence::{Evidence, RuleStep};
 use provost_core::organisation::{Amended, Decided, Organisation};
 use provost_core::plan::Planned;
@@ -58,12 +59,12 @@ impl Agreement {
         organisation: &mut Organisation,
         installation: &str,
         decided: &[Decided],
-        authors: impl FnOnce(&[Open]) -> Authors,
+        authors: impl FnOnce(&BTreeSet<(Kind, Sym)>) -> Authors,
         now: Timestamp,
     ) -> Option<Amended> {
         let decided: Vec<&Decided> = decided.iter().collect();
         self.open = open(organisation, &decided, now);
-        let authors = authors(&self.open);
+        let authors = authors(&self.causes(organisation));
         let given = Given {
             installation,
             approvals: &self.approvals,
@@ -87,6 +88,11 @@ impl Agreement {
         }
         self.given = evidence.clone();
         Some(organisation.agree(evidence, now))
+    }
+
+    /// The documents of which judging asks who wrote them.
+    pub(crate) fn causes(&self, organisation: &Organisation) -> BTreeSet<(Kind, Sym)> {
+        causes(organisation, &self.open, &self.approvals)
     }
 
     /// Whether nothing waits and nothing was agreed to.

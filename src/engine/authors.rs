@@ -104,9 +104,12 @@ impl Engine {
         let (snapshot, access) = (self.organisation.snapshot(), self.organisation.access());
         // A rule that comes into force later may give something to whoever was changed before.
         let rules_wait = snapshot.has_waiting_rules();
+        // What is agreed to and begins later is judged anew until then.
+        let judged = self.agreement.causes(&self.organisation);
         let waits = |slot: &Slot| match *slot {
             Slot::File { path } => snapshot.document_at(path) == Some(None),
             Slot::Document { kind, id } if snapshot.is_unsettled(kind, id) => true,
+            Slot::Document { kind, id } if judged.contains(&(kind, id)) => true,
             Slot::Document { kind: Kind::Person, id } => rules_wait || !access.waiting_of(id).is_empty(),
             Slot::Document { .. } => false,
         };

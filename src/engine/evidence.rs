@@ -1,6 +1,6 @@
 //! Evidence arrives: files of the approvals branch are read once, recorded when they are first seen, and judged.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use git2::Oid;
 use jiff::{SignedDuration, Timestamp};
@@ -105,7 +105,7 @@ impl Engine {
                 &mut self.organisation,
                 &installation,
                 &decided,
-                |open| authors_of(open, |kind, id| known.of_document(kind, id)),
+                |causes| authors_of(causes, |kind, id| known.of_document(kind, id)),
                 now,
             );
             let Some(amended) = amended else { break };
@@ -321,10 +321,13 @@ fn approval_record(approval: &Approval, file: &str, now: Timestamp) -> Record {
     record
 }
 
-/// Who wrote the documents that cause what waits.
-pub(super) fn authors_of(open: &[Open], of: impl Fn(document::Kind, Sym) -> trust::Authors) -> Authors {
+/// Who wrote the documents that judging asks about.
+pub(super) fn authors_of(
+    causes: &BTreeSet<(document::Kind, Sym)>,
+    of: impl Fn(document::Kind, Sym) -> trust::Authors,
+) -> Authors {
     let mut authors = Authors::default();
-    for (kind, id) in open.iter().flat_map(|open| &open.causes) {
+    for (kind, id) in causes {
         let trust::Authors { known, unknown } = of(*kind, *id);
         authors.add(*kind, *id, Authorship { people: known, unknown });
     }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use git2::Oid;
 use jiff::Timestamp;
 use provost_core::Sym;
-use provost_core::approval::Open;
-use provost_core::document::Document;
+use provost_core::document::{Document, Kind};
 use provost_core::organisation::{Decided, Known, Organisation};
 use provost_core::snapshot::{Snapshot, Version};
 
@@ -173,7 +172,7 @@ impl View {
         let mut changed = false;
         for _ in 0..ROUNDS {
             let known = &self.authors;
-            let authors = |open: &[Open]| authors_of(open, |kind, id| known.of(kind, id));
+            let authors = |causes: &BTreeSet<(Kind, Sym)>| authors_of(causes, |kind, id| known.of(kind, id));
             let judged = self.agreement.judge(&mut self.organisation, &installation, decided, authors, now);
             if judged.is_none() {
                 break;

@@ -17,6 +17,7 @@ use super::{
 use crate::Sym;
 use crate::access::Window;
 use crate::digest::Digest;
+use crate::document::Kind;
 use crate::evidence::{Agreement, Evidence, Power, RuleStep};
 
 /// What is judged.
@@ -142,6 +143,17 @@ pub fn judge(council: &dyn Council, given: &Given<'_>) -> Judged {
     let missing = judge.missing(&voices, &uses);
     let next = judge.next(&uses);
     Judged { evidence, rules, missing, uses, next }
+}
+
+/// The documents of which judging asks who wrote them: they cause what is open, or what an approval is about that is asked
+/// for. What is agreed to and begins later is not open, and is judged anew until it begins.
+pub fn causes(council: &dyn Council, open: &[Open], approvals: &[Approval]) -> BTreeSet<(Kind, Sym)> {
+    let mut causes: BTreeSet<(Kind, Sym)> =
+        open.iter().flat_map(|open| open.causes.iter().copied()).collect();
+    let named: BTreeSet<&Request> = approvals.iter().flat_map(|approval| &approval.requests).collect();
+    let asked = named.into_iter().filter(|request| !council.asked(request).is_empty());
+    causes.extend(asked.flat_map(|request| council.causes(request)));
+    causes
 }
 
 /// One approval of one request, for the time of it that is asked for.

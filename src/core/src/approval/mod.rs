@@ -27,7 +27,7 @@ pub use approvals::{Approval, Label, Sighting, sight};
 pub use authors::{Authors, Authorship};
 pub use council::{Anchored, Council};
 pub use emergency::{BreakGlassRefused, Emergency, emergency, overdue};
-pub use judge::{Given, Judged, Lacking, Missing, Refusal, Uncounted, judge};
+pub use judge::{Given, Judged, Lacking, Missing, Refusal, Uncounted, causes, judge};
 pub use needs::{Needs, Part, Pool};
 pub use open::{Open, open};
 pub use request::{

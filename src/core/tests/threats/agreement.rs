@@ -46,6 +46,24 @@ threat!(until_prolonged_after_approval, attack => {
     scene.has("p-ada", "admins")
 });
 
+#[test]
+fn a_grant_that_begins_later_stays_agreed_to_however_often_it_is_judged() {
+    let mut scene = Scene::new();
+    let later = person(
+        "p-ada",
+        "roles: [{role: administrator, from: 2026-12-05, until: 2026-12-10, reason: INC-1}]\n",
+    );
+    scene.commit("p-fred", &[("p-ada.yaml", &later)]);
+    scene.sign("p-ben");
+    // Judging comes to an end, and to the same one again.
+    scene.sign("p-cleo");
+    scene.judge();
+    assert!(scene.open().is_empty(), "nothing is asked for any more");
+    assert!(!scene.has("p-ada", "admins"));
+    scene.wait("2026-12-06T12:00:00Z");
+    assert!(scene.has("p-ada", "admins"));
+}
+
 threat!(a_grant_that_ended_and_came_back, attack => {
     let mut scene = asked("p-fred");
     scene.sign("p-ben");

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use provost_core::Sym;
 use provost_core::approval::{
-    Approval, Authors, Authorship, Emergency, Given, Label, Open, PublicKey, Request, Uses, Word, judge,
-    open, overdue, sight,
+    Approval, Authors, Authorship, Emergency, Given, Label, Open, PublicKey, Request, Uses, Word, causes,
+    judge, open, overdue, sight,
 };
 use provost_core::digest::digest;
 use provost_core::document::{Kind, Severity, parse};
@@ -375,8 +375,8 @@ impl Scene {
         for _ in 0..10 {
             let open = self.open();
             let mut authors = Authors::default();
-            for (kind, id) in open.iter().flat_map(|open| &open.causes) {
-                authors.add(*kind, *id, self.authors.get(&(*kind, *id)).cloned().unwrap_or_default());
+            for (kind, id) in causes(&self.organisation, &open, &self.approvals) {
+                authors.add(kind, id, self.authors.get(&(kind, id)).cloned().unwrap_or_default());
             }
             let judged = judge(
                 &self.organisation,
