@@ -9,16 +9,16 @@ use provost_core::organisation::Organisation;
 use provost_core::plan::Queue;
 use provost_core::set::Key;
 use provost_core::step::OperationId;
-use provost_sdk::{Error, Operation, Receipt, Risk, Verb};
+use provost_sdk::{EntitlementKey, Error, Operation, Receipt, State, Value, Verb};
 
-use super::engine::{Engine, Prepared, grants_in_force};
+use super::engine::{Engine, Prepared};
+use super::genesis::APART;
 use super::log::Log;
+use super::shell::{Shell, site_name};
 
 pub struct Checks {
-    /// What roles granted by the first commit, which the operator trusted.
-    genesis: BTreeSet<String>,
-    /// Every key that was ever called with.
-    keys: BTreeSet<String>,
+    /// Every key that was ever called with, and when.
+    keys: BTreeMap<String, Timestamp>,
     /// Whether the last read of a target left nothing out.
     whole: BTreeMap<Sym, bool>,
     /// Calls that may or may not have landed, since when nobody has looked.
@@ -31,11 +31,71 @@ pub struct Checks {
 /// Accounts and what they hold, as they were known.
 pub type Known = BTreeMap<Sym, BTreeSet<Key>>;
 
+/// Invariant 3: what is inferred from absence needs a read that left nothing out. Invariant 6: nothing is let through
+/// above tier low that nobody agreed to. And nothing is added in a freeze.
+pub fn planned(shell: &mut Shell, target: Sym, clock: Timestamp) {
+    let plan = shell.plans;
+    shell.checks.begin_plan(plan);
+    let ours = shell.engine.prepared.iter().filter(|(_, prepared)| prepared.plan == plan);
+    for (id, prepared) in ours {
+        let planned = &prepared.planned;
+        let inferred =
+            planned.verb() == Verb::Create || planned.verb() == Verb::Grant && planned.queue == Queue::Resync;
+        let whole = shell.checks.whole.get(&target).copied().unwrap_or_default();
+        assert!(!inferred || whole, "{planned:?} is inferred from absence, and the last read was not whole");
+        let lacks = shell.book.lacks(planned, clock);
+        assert_eq!(lacks, None);
+        let by_hand = planned.operation.account().map(|of| (site_name(target), of.anchor.clone()));
+        if let (Verb::Enable, Some((target, anchor))) = (planned.verb(), by_hand)
+            && shell.weather.disabled_by_hand.contains(&(target, anchor.clone()))
+        {
+            let agreed = shell.book.covers_enable(target, anchor.as_str());
+            assert!(agreed, "{planned:?} was disabled by hand, and nobody agreed");
+        }
+        if let Some(freeze) = &shell.desired.freeze {
+            let here = freeze.target.is_none_or(|frozen| target == *frozen);
+            let frozen = here && freeze.from <= clock && clock < freeze.until;
+            assert!(!frozen || !planned.adds(), "{planned:?} adds in a freeze");
+        }
+        if planned.verb() == Verb::Revoke {
+            shell.checks.revokes.entry((plan, planned.identity)).or_default().insert(*id);
+        }
+    }
+}
+
+/// What an identity holds already by provost that nobody is to hold together with what an operation would give.
+pub fn held_apart(
+    shell: &Shell,
+    target: &str,
+    operation: &Operation,
+    identity: Option<Sym>,
+) -> Option<String> {
+    let (Operation::Grant { entitlement, .. }, Some(identity)) = (operation, identity) else { return None };
+    let place = APART.iter().position(|(on, what)| {
+        *on == target
+            && what.is_some_and(|(_, name, role)| {
+                entitlement.name == name && entitlement.role.as_deref() == role
+            })
+    })?;
+    let (other, what) = APART[1 - place];
+    let (_, name, role) = what?;
+    let system = &shell.sites[other].system;
+    let named = system.entitlements().find(|one| one.name == name)?;
+    let identity = Value::Text(identity.to_string());
+    let account =
+        system.accounts().find(|account| account.attributes.get("external_id") == Some(&identity))?;
+    let by_hand = |key: &EntitlementKey| {
+        shell.weather.granted_by_hand.contains(&(other, account.anchor.clone(), key.clone()))
+    };
+    let mut held = account.entitlements.iter().flatten();
+    let held = held.any(|key| key.anchor == named.anchor && key.role.as_deref() == role && !by_hand(key));
+    (held && account.state == State::Enabled).then(|| format!("{name} on {other}"))
+}
+
 impl Checks {
-    pub fn new(organisation: &Organisation) -> Checks {
+    pub fn new() -> Checks {
         Checks {
-            genesis: grants_in_force(organisation.snapshot()),
-            keys: BTreeSet::new(),
+            keys: BTreeMap::new(),
             whole: BTreeMap::new(),
             doubts: Vec::new(),
             calling: BTreeMap::new(),
@@ -49,31 +109,8 @@ impl Checks {
         assert!(errors.is_empty(), "the first commit is sound: {errors:?}");
     }
 
-    /// Invariant 6: what a role grants above low is what the operator trusted, or less.
-    pub fn rules(&self, organisation: &Organisation) {
-        for grant in grants_in_force(organisation.snapshot()) {
-            let high = grant.contains("leads") || grant.contains("admins");
-            assert!(!high || self.genesis.contains(&grant), "nobody agreed to the rule {grant}");
-        }
-    }
-
-    /// Invariant 3: what is inferred from absence needs a read that left nothing out.
-    pub fn planned(&mut self, engine: &Engine, target: Sym, plan: u64) {
+    fn begin_plan(&mut self, plan: u64) {
         self.revokes.retain(|(of, _), _| *of + 20 > plan);
-        let ours = engine.prepared.iter().filter(|(_, prepared)| prepared.plan == plan);
-        for (id, prepared) in ours {
-            let planned = &prepared.planned;
-            let inferred = planned.verb() == Verb::Create
-                || planned.verb() == Verb::Grant && planned.queue == Queue::Resync;
-            let whole = self.whole.get(&target).copied().unwrap_or_default();
-            assert!(
-                !inferred || whole,
-                "{planned:?} is inferred from absence, and the last read was not whole"
-            );
-            if planned.verb() == Verb::Revoke {
-                self.revokes.entry((plan, planned.identity)).or_default().insert(*id);
-            }
-        }
     }
 
     pub fn before_read(&self, engine: &Engine, target: Sym) -> Known {
@@ -123,19 +160,23 @@ impl Checks {
     ) {
         let key = prepared.key();
         let planned = &prepared.planned;
-        let durable = log.intents.get(&key);
-        assert!(durable.is_some_and(|at| *at <= now), "{planned:?} is called without a durable intent");
-        assert!(self.keys.insert(key), "{planned:?} is called twice for one intent");
+        assert!(log.intents.contains_key(&key), "{planned:?} is called without a durable intent");
+        let before = self.keys.insert(key, now);
+        assert!(before.is_none(), "{planned:?} is called twice for one intent");
         if planned.adds() {
             let again = self.doubts.iter().find(|(of, other, _)| *of == planned.target && other == operation);
             assert!(again.is_none(), "{operation:?} is tried again blindly while it is in doubt");
-            assert_eq!(planned.tier, Risk::Low, "nobody agreed to {planned:?}");
         }
         if planned.verb() == Verb::Grant {
             let open = self.revokes.get(&(prepared.plan, planned.identity));
             assert!(open.is_none_or(BTreeSet::is_empty), "{planned:?} comes before {open:?} is taken away");
         }
         self.calling.insert(id, (planned.target, operation.clone()));
+    }
+
+    /// When the call for an intent was made, if it was.
+    pub fn called_at(&self, key: &str) -> Option<Timestamp> {
+        self.keys.get(key).copied()
     }
 
     pub fn answered(

@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
+use super::genesis::{Freeze, SERVICE_OWNERS};
+
 pub const DEPARTMENTS: [&str; 3] = ["engineering", "sales", "finance"];
 pub const GROUPS: [&str; 5] = ["dev", "ops", "docs", "leads", "admins"];
 pub const PROJECTS: [&str; 2] = ["web", "api"];
@@ -26,8 +28,11 @@ pub struct Assignment {
     pub until: Option<Timestamp>,
 }
 
+/// A person, or a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
+    /// Of a service: whether it has a credential.
+    pub service: Option<bool>,
     pub username: String,
     pub title: usize,
     pub department: &'static str,
@@ -73,9 +78,10 @@ pub struct Desired {
     pub removed: BTreeSet<String>,
     /// As written.
     pub written: BTreeMap<&'static str, Role>,
-    /// As in force: what adds above low never is, because nobody agrees to anything.
-    pub in_force: BTreeMap<&'static str, Role>,
     pub targets: Vec<String>,
+    /// Texts by path.
+    pub policies: Files,
+    pub freeze: Option<Freeze>,
 }
 
 pub type Files = BTreeMap<String, String>;
@@ -85,6 +91,9 @@ pub type Files = BTreeMap<String, String>;
 pub struct Commit {
     pub parent: Option<usize>,
     pub files: Rc<Files>,
+    pub desired: Rc<Desired>,
+    /// Who wrote it; nobody knows where absent.
+    pub author: Option<&'static str>,
 }
 
 /// What a grant weighs here, by the names that the targets' documents list.
@@ -102,14 +111,16 @@ impl Person {
 
 impl Condition {
     pub fn holds(self, person: &Person) -> bool {
-        match self {
-            Condition::Everybody => true,
-            Condition::Department(department) => person.department == department,
-            Condition::NotDepartment(department) => person.department != department,
-            Condition::Both(department, employment) => {
-                person.department == department && person.employment == employment
+        // Every condition here is about people.
+        person.service.is_none()
+            && match self {
+                Condition::Everybody => true,
+                Condition::Department(department) => person.department == department,
+                Condition::NotDepartment(department) => person.department != department,
+                Condition::Both(department, employment) => {
+                    person.department == department && person.employment == employment
+                }
             }
-        }
     }
 
     fn text(self) -> String {
@@ -125,15 +136,21 @@ impl Condition {
 }
 
 impl Desired {
-    /// Writes another version of a role; it is in force at once if all that it adds is low.
-    pub fn write_role(&mut self, id: &'static str, role: Role) {
-        let standing = &self.in_force[id];
-        let widened = role.condition.is_some() && role.condition != standing.condition;
-        let adds = |grant: &&Grant| widened || !standing.grants.contains(*grant);
-        if role.grants.iter().filter(adds).all(is_low) {
-            self.in_force.insert(id, role.clone());
-        }
-        self.written.insert(id, role);
+    /// Whether somebody takes part at an instant.
+    pub fn is_active(&self, id: &str, now: Timestamp) -> bool {
+        let person = self.people.get(id).filter(|_| !self.removed.contains(id));
+        person.is_some_and(|person| person.status == Status::Active && person.is_here(now))
+    }
+
+    /// What `of` has other than this one, by the id of the identity or role.
+    pub fn differing(&self, of: &Desired) -> BTreeSet<String> {
+        let text = |desired: &Desired, id: &str| {
+            let person = desired.people.get(id).filter(|_| !desired.removed.contains(id)).cloned();
+            (person, desired.broken.get(id).copied(), desired.written.get(id).cloned())
+        };
+        let ids = self.people.keys().chain(of.people.keys()).cloned();
+        let ids = ids.chain(self.written.keys().map(|id| (*id).to_owned()));
+        ids.filter(|id| text(self, id) != text(of, id)).collect()
     }
 
     pub fn files(&self) -> Files {
@@ -150,6 +167,7 @@ impl Desired {
         for (id, role) in &self.written {
             files.insert(format!("roles/{id}.yaml"), role_text(id, role));
         }
+        files.extend(self.policies.clone());
         for text in &self.targets {
             let id =
                 text.lines().nth(1).and_then(|line| line.strip_prefix("id: ")).expect("targets have an id");
@@ -160,10 +178,22 @@ impl Desired {
 }
 
 fn person_text(id: &str, person: &Person) -> String {
-    let Person { username, title, department, employment, status, start, end, roles } = person;
-    let mut text = format!(
-        "kind: Person\nid: {id}\nname: {{given: N{title}, family: {id}}}\nusername: {username}\nemail: {id}@example.com\nemployment: {employment}\ndepartment: {department}\n"
-    );
+    let Person { service, username, title, department, employment, status, start, end, roles } = person;
+    let mut text = match service {
+        None => format!(
+            "kind: Person\nid: {id}\nname: {{given: N{title}, family: {id}}}\nusername: {username}\nemail: {id}@example.com\nemployment: {employment}\ndepartment: {department}\n"
+        ),
+        Some(credential) => {
+            let key = match credential {
+                true => "credentials: [{target: forge, kind: signing-key, rotate: 30m, deliver: vault}]\n",
+                false => "",
+            };
+            let owners = SERVICE_OWNERS.join(", ");
+            format!(
+                "kind: Service\nid: {id}\nusername: {username}\nname: N{title}\npurpose: work\nowners: [{owners}]\n{key}"
+            )
+        }
+    };
     match status {
         Status::Active => {}
         Status::Suspended => text += "status: suspended\n",

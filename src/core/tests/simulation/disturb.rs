@@ -36,9 +36,15 @@ pub struct Weather {
     /// Accounts that a hand gave something, or let sign in.
     pub given: BTreeSet<(&'static str, Anchor)>,
     pub granted_by_hand: BTreeSet<(&'static str, Anchor, EntitlementKey)>,
-    disabled_by_hand: BTreeSet<(&'static str, Anchor)>,
+    pub disabled_by_hand: BTreeSet<(&'static str, Anchor)>,
     strangers: usize,
+    /// When a hand changed something on a target.
+    pub hands: BTreeMap<&'static str, Vec<Timestamp>>,
+    /// When the clock of the machine was set last.
+    clock_set: Timestamp,
     pub ended: bool,
+    /// Whether everybody signs everything in the end.
+    pub signed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +76,10 @@ impl Weather {
             granted_by_hand: BTreeSet::new(),
             disabled_by_hand: BTreeSet::new(),
             strangers: 0,
+            hands: BTreeMap::new(),
+            clock_set: Timestamp::MIN,
             ended: false,
+            signed: dice.chance(50),
         }
     }
 
@@ -154,20 +163,28 @@ pub fn disturb(shell: &mut Shell) {
         shell.log.broken = false;
     }
     match shell.dice.below(100) {
-        0..50 => commit(shell),
-        50..75 => by_hand(shell),
-        75..87 => fault(shell),
-        87..91 => {
-            shell.say(|| "restart".to_owned());
+        0..40 => commit(shell),
+        40..53 => super::approve::speak(shell),
+        53..68 => by_hand(shell),
+        68..79 => fault(shell),
+        79..82 => {
+            shell.say(format_args!("restart"));
             shell.weather.trouble_all(shell.now);
             shell.restart();
         }
-        91..94 => suspend(shell),
+        82..88 => {
+            // Most operations have three effects; a busy minute has a hundred.
+            let effects = shell.dice.below(60) as u64;
+            shell.say(format_args!("the process is to die after {effects} effects"));
+            shell.die_after(effects);
+        }
+        88..92 => set_clock(shell),
+        92..94 => suspend(shell),
         94..97 => {
             shell.log.broken = true;
             shell.weather.journal = shell.now + SignedDuration::from_secs(1 + shell.dice.below(120) as i64);
             shell.weather.trouble_all(shell.weather.journal + SignedDuration::from_mins(10));
-            shell.say(|| "the journal breaks".to_owned());
+            shell.say(format_args!("the journal breaks"));
         }
         _ => {
             shell.weather.fetch = shell.now + SignedDuration::from_secs(1 + shell.dice.below(300) as i64);
@@ -176,9 +193,20 @@ pub fn disturb(shell: &mut Shell) {
     }
 }
 
+/// Somebody, or something, sets the clock of the machine: by at most an hour and a half forwards, half an hour back.
+fn set_clock(shell: &mut Shell) {
+    let minutes = match shell.dice.chance(40) {
+        true => 1 + shell.dice.below(90) as i64,
+        false => -1 - shell.dice.below(30) as i64,
+    };
+    shell.ahead += SignedDuration::from_mins(minutes);
+    shell.weather.clock_set = shell.now;
+    shell.say(format_args!("the clock is set by {minutes} minutes"));
+}
+
 fn suspend(shell: &mut Shell) {
     let target = *shell.dice.pick(&TARGETS);
-    shell.say(|| format!("suspend {target}"));
+    shell.say(format_args!("suspend {target}"));
     shell.weather.suspended.insert(target);
     let which = Some(Sym::new(target));
     shell.tell(Event::Suspend(which));
@@ -189,7 +217,7 @@ fn suspend(shell: &mut Shell) {
 /// An operator looks after what was suspended or is quarantined.
 fn resume(shell: &mut Shell) {
     for target in std::mem::take(&mut shell.weather.suspended) {
-        shell.say(|| format!("resume {target}"));
+        shell.say(format_args!("resume {target}"));
         shell.weather.trouble(target, shell.now);
         // Whoever says that a read is to be taken as it is has looked before.
         shell
@@ -197,7 +225,7 @@ fn resume(shell: &mut Shell) {
             .over
             .retain(|at, (kind, _)| *at != target || !matches!(kind, Kind::Empty | Kind::Shrunken));
         let name = Sym::new(target);
-        let now = shell.now;
+        let now = shell.clock();
         // Operators try again until it is on the record.
         shell.log.suspension.resume(Some(name));
         shell.engine.organisation.resume(name, now);
@@ -211,7 +239,7 @@ fn fault(shell: &mut Shell) {
         [Kind::Down, Kind::Flaky, Kind::Flaky, Kind::Refused, Kind::Partial, Kind::Empty, Kind::Shrunken];
     let (target, kind) = (*shell.dice.pick(&TARGETS), *shell.dice.pick(&kinds));
     let until = shell.now + SignedDuration::from_secs(30 + shell.dice.below(900) as i64);
-    shell.say(|| format!("{target} is {kind:?} until {until}"));
+    shell.say(format_args!("{target} is {kind:?} until {until}"));
     shell.weather.over.insert(target, (kind, until));
     if matches!(kind, Kind::Down | Kind::Flaky | Kind::Refused) {
         shell.weather.trouble(target, until);
@@ -221,16 +249,16 @@ fn fault(shell: &mut Shell) {
 fn commit(shell: &mut Shell) {
     if let Some(tip) = shell.weather.rewritten {
         if shell.dice.chance(40) {
-            shell.say(|| format!("the branch is as it was: c{tip}"));
+            shell.say(format_args!("the branch is as it was: c{tip}"));
             shell.weather.rewritten = None;
             shell.head = tip;
         }
         return;
     }
-    if shell.dice.chance(6) && shell.counts() {
+    if shell.dice.chance(6) && shell.tip_counts() {
         return rewrite(shell);
     }
-    let now = shell.now;
+    let now = shell.clock();
     let desired = &mut shell.desired;
     let dice = &mut shell.dice;
     let mut left = None;
@@ -268,6 +296,9 @@ fn commit(shell: &mut Shell) {
         }
     } else {
         match what {
+            2..=4 if person.service.is_some() => {
+                person.service = person.service.map(|credential| !credential)
+            }
             2 | 3 => person.department = dice.word(&DEPARTMENTS),
             4 => {
                 person.title = dice.below(4);
@@ -308,7 +339,7 @@ fn commit(shell: &mut Shell) {
     }
     shell.commit();
     if let Some(id) = left {
-        let since = shell.desired.people[&id].end.unwrap_or(now).max(now);
+        let since = shell.now;
         shell.expect_gone(&id, since, since + OUT_WITHIN);
     }
 }
@@ -329,7 +360,10 @@ fn role(desired: &mut super::desired::Desired, dice: &mut Dice) {
                 1 => (target, Some((GROUP, dice.word(&GROUPS), None))),
                 _ => (target, Some((PROJECT, dice.word(&PROJECTS), Some("member")))),
             };
-            role.grants.insert(grant);
+            // Who holds a role that becomes privileged needs an end: those here have one only of the last role.
+            if id == "admin" || role.condition.is_some() || !matches!(grant.1, Some((_, "admins", _))) {
+                role.grants.insert(grant);
+            }
         }
         _ => {
             if role.condition.is_some() {
@@ -337,7 +371,7 @@ fn role(desired: &mut super::desired::Desired, dice: &mut Dice) {
             }
         }
     }
-    desired.write_role(id, role);
+    desired.written.insert(id, role);
 }
 
 /// Somebody moves the branch to where it never was: everything there would be more power.
@@ -349,13 +383,15 @@ fn rewrite(shell: &mut Shell) {
     }
     let parent = shell.commits[shell.head].parent;
     shell.weather.rewritten = Some(shell.head);
-    shell.commits.push(Commit { parent, files: Rc::new(other.files()) });
+    let files = Rc::new(other.files());
+    shell.commits.push(Commit { parent, files, desired: Rc::new(other), author: None });
     shell.head = shell.commits.len() - 1;
-    shell.say(|| "the branch is rewritten".to_owned());
+    shell.say(format_args!("the branch is rewritten"));
 }
 
 fn by_hand(shell: &mut Shell) {
     let target = *shell.dice.pick(&TARGETS);
+    shell.weather.hands.entry(target).or_default().push(shell.now);
     let system = &mut shell.sites.get_mut(target).expect("it is there").system;
     let dice = &mut shell.dice;
     let weather = &mut shell.weather;
@@ -370,16 +406,13 @@ fn by_hand(shell: &mut Shell) {
             false => format!("stranger-{}", weather.strangers),
         };
         let made = system.add_account_by_hand(&username, Default::default());
-        if shell.trace {
-            println!("{} by hand: {username} on {target}: {}", shell.now, made.anchor);
-        }
+        shell.say(format_args!("by hand: {username} on {target}: {}", made.anchor));
         return;
     }
     let account = dice.pick(&accounts).clone();
     let anchor = account.anchor.clone();
-    if shell.trace {
-        println!("{} by hand: {what} on {target} to {} ({anchor})", shell.now, account.username);
-    }
+    let line = format!("by hand: {what} on {target} to {} ({anchor})", account.username);
+    shell.story.tell(format_args!("{} {line}", shell.now));
     let mut keys: Vec<EntitlementKey> = Vec::new();
     for entitlement in system.entitlements() {
         let role = (entitlement.kind == PROJECT).then(|| "member".to_owned());
@@ -400,11 +433,14 @@ fn by_hand(shell: &mut Shell) {
             }
         }
         4 => {
+            if account.state == State::Enabled {
+                weather.disabled_by_hand.insert((target, anchor.clone()));
+            }
             system.set_state_by_hand(&anchor, State::Disabled);
-            weather.disabled_by_hand.insert((target, anchor));
         }
         5 => {
             system.set_state_by_hand(&anchor, State::Enabled);
+            weather.disabled_by_hand.remove(&(target, anchor.clone()));
             weather.given.insert((target, anchor));
             weather.trouble(target, shell.now);
         }
@@ -459,7 +495,20 @@ pub fn calm(shell: &mut Shell) {
 /// Invariant 4: whatever holds additions, a leaver is out of every target that can be written to.
 pub fn check_leaver(shell: &mut Shell, id: &str, since: Timestamp) {
     let person = &shell.desired.people[id];
-    if person.is_here(shell.now) || person.end.is_some_and(|end| end > since) {
+    let by_end = person.end.filter(|_| person.status != Status::Departed);
+    if person.is_here(shell.documents_now()) {
+        if by_end.is_some() {
+            shell.expect_gone(id, since, shell.now + OUT_WITHIN);
+        }
+        return;
+    }
+    // Whoever leaves at an instant left when the clock said so, at the latest when it was set past that.
+    let since = match by_end {
+        Some(end) => since.max(shell.when(end)).max(shell.weather.clock_set),
+        None => since,
+    };
+    if shell.now < since + OUT_WITHIN {
+        shell.expect_gone(id, since, since + OUT_WITHIN);
         return;
     }
     let mut later: Option<Timestamp> = None;

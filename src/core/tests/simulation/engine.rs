@@ -1,4 +1,8 @@
 //! What the engine of the real shell does, with a log of plain values: the same steps in the same order.
+//!
+//! It is said twice on purpose. What decides is the core's, and is the same code here and there; what is said here again
+//! is the order of records, calls and what is taken in, which in the shell hangs on threads, git and connectors that a
+//! history of virtual time cannot have. Where both differ, the stories of whole programs and the loop of kills find it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +24,8 @@ use provost_sdk::{
 };
 
 use super::desired::{Commit, Files};
-use super::log::{Log, OpenIntent};
+use super::judging::Agreement;
+use super::log::{Log, OpenIntent, Outcome};
 
 /// A call begins within this time of its intent, or not at all: as in the shell.
 const NOT_AFTER: SignedDuration = SignedDuration::from_mins(2);
@@ -38,6 +43,7 @@ pub struct Engine {
     next_operation: u64,
     /// The commit whose files are known.
     taken: Option<Sym>,
+    pub agreement: Agreement,
 }
 
 /// One operation that the gate let through.
@@ -78,7 +84,6 @@ impl Prepared {
 /// A read that came to its end.
 pub struct Reading {
     pub target: Sym,
-    pub began: Timestamp,
     pub capabilities: Capabilities,
     pub found: Collector,
     pub read: Read,
@@ -133,6 +138,7 @@ impl Engine {
             replan_at: BTreeMap::new(),
             next_operation: 0,
             taken: log.counted,
+            agreement: Agreement::restore(log),
         };
         if let Some(counted) = log.counted {
             let files = &commits[commit_number(counted)].files;
@@ -191,6 +197,10 @@ impl Engine {
             return Err("the journal cannot be written".to_owned());
         }
         let from = self.taken.map(|from| &*commits[commit_number(from)].files);
+        let written = match self.taken {
+            Some(from) => written(commit_number(from), commit_number(commit), commits),
+            None => Vec::new(),
+        };
         let changes = changes(from, &commits[commit_number(commit)].files);
         let amended = self.organisation.amend(changes, trusted, now);
         self.taken = Some(commit);
@@ -199,11 +209,13 @@ impl Engine {
         let vanished = vanished.iter().copied().collect();
         let recorded = log.record(|log| {
             (log.counted, log.standing, log.vanished) = (Some(commit), standing, vanished);
-            for rule in &amended.dirty.in_force {
-                match &rule.after {
-                    Some(version) => log.rules.insert((rule.kind, rule.id), version.clone()),
-                    None => log.rules.remove(&(rule.kind, rule.id)),
-                };
+            log.come_into_force(&amended.dirty.in_force);
+            for (document, author) in written {
+                let authorship = log.authors.entry(document).or_default();
+                match author {
+                    Some(author) => drop(authorship.people.insert(Sym::new(author))),
+                    None => authorship.unknown = true,
+                }
             }
         });
         match recorded {
@@ -213,16 +225,19 @@ impl Engine {
     }
 
     /// Versions of identities that stand for files that do not count: by their texts, as the log keeps them.
-    fn standing(&self, commits: &[Commit]) -> Vec<Version> {
+    pub fn standing(&self, commits: &[Commit]) -> Vec<Version> {
         let snapshot = self.organisation.snapshot();
         let held = snapshot.held_back();
         let ids = held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule) && held.instead.is_some());
-        let versions = ids.filter_map(|held| snapshot.version(Kind::Person, held.id?));
+        let versions = ids.filter_map(|held| {
+            let of = |kind| snapshot.version(kind, held.id?);
+            of(Kind::Person).or_else(|| of(Kind::Service))
+        });
         let versions = versions.chain(snapshot.without_file());
         versions.map(|version| as_written(version, commits)).collect()
     }
 
-    fn amended(&mut self, amended: Amended, log: &Log, now: Timestamp) -> World {
+    pub fn amended(&mut self, amended: Amended, log: &Log, now: Timestamp) -> World {
         let mut whole = Vec::new();
         for target in &amended.dirty.targets {
             whole.push(*target);
@@ -289,8 +304,9 @@ impl Engine {
         }
     }
 
-    fn boundary(&self) -> Option<Timestamp> {
-        self.organisation.access().next_boundary().into_iter().chain(self.replan_at.values().copied()).min()
+    pub fn boundary(&self) -> Option<Timestamp> {
+        let replans = self.replan_at.values().copied().chain(self.agreement.next);
+        self.organisation.access().next_boundary().into_iter().chain(replans).min()
     }
 
     pub fn cursor(&self, target: Sym) -> Option<Cursor> {
@@ -304,7 +320,7 @@ impl Engine {
         log: &mut Log,
         now: Timestamp,
     ) -> Result<(ReadSummary, Vec<Sym>), String> {
-        let Reading { target, began: _, capabilities, found, read } = reading;
+        let Reading { target, capabilities, found, read } = reading;
         let delta = found.since().is_some();
         let (merged, changed) = self.organisation.merge(target, capabilities, found, &read, now);
         let partial = match &read.completeness {
@@ -386,15 +402,16 @@ impl Engine {
         .collect()
     }
 
-    /// Settles what was in doubt on a target that was just read completely.
-    pub fn settle(&mut self, target: Sym, log: &mut Log, now: Timestamp) {
+    /// Settles what was in doubt on a target that was just read completely, and gives what is settled.
+    pub fn settle(&mut self, target: Sym, log: &mut Log, now: Timestamp) -> Vec<(String, u64)> {
         let Some(read) = self.organisation.target(target).and_then(|known| known.observed.standing().current)
         else {
-            return;
+            return Vec::new();
         };
         let doubts = self.doubts(target, log).into_iter();
         let ready: Vec<(String, u64)> =
             doubts.filter(|(_, landed_by)| *landed_by <= read).map(|(name, _)| name).collect();
+        let mut settled = Vec::new();
         for name in ready {
             let intent = log.open[&name].clone();
             let known = self.organisation.target(target).map(|known| &known.observed);
@@ -410,13 +427,17 @@ impl Engine {
                 }
                 _ => {}
             }
-            let _later = log.record(|log| {
-                log.open.remove(&name);
+            let recorded = log.record(|log| {
+                log.end(&name, Outcome::Settled(applied));
                 if let (Some(anchor), Some(known)) = (differs, self.organisation.target(target)) {
                     log.account(target, anchor, known.observed.record(anchor));
                 }
             });
+            if recorded.is_ok() {
+                settled.push(name);
+            }
         }
+        settled
     }
 
     pub fn plan(
@@ -508,7 +529,6 @@ impl Engine {
                 let Some(one) = prepared.get_mut(id) else { continue };
                 one.intent = Some(log.sequence);
                 one.not_after = Some(now + NOT_AFTER);
-                log.intents.insert(one.key(), now);
                 let intent = OpenIntent {
                     target,
                     subject: one.subject(),
@@ -516,6 +536,7 @@ impl Engine {
                     not_after: now + NOT_AFTER,
                     unknown: None,
                 };
+                log.intents.insert(one.key(), intent.clone());
                 log.open.insert((one.label(), log.sequence), intent);
             }
         });
@@ -555,12 +576,14 @@ impl Engine {
         let doubt = result.as_ref().err().is_some_and(|error| error.may_have_landed);
         let record = account.and_then(|anchor| self.organisation.target(target)?.observed.record(anchor));
         let recorded = log.record(|log| {
-            if doubt {
-                if let Some(intent) = log.open.get_mut(&name) {
-                    intent.unknown = Some(now);
+            match result {
+                Ok(receipt) => log.end(&name, Outcome::Applied { changed: receipt.changed }),
+                Err(_) if doubt => {
+                    if let Some(intent) = log.open.get_mut(&name) {
+                        intent.unknown = Some(now);
+                    }
                 }
-            } else {
-                log.open.remove(&name);
+                Err(_) => log.end(&name, Outcome::Failed),
             }
             if let Some(anchor) = account {
                 log.account(target, anchor, record);
@@ -576,18 +599,20 @@ impl Engine {
         for id in operations {
             let Some(prepared) = self.prepared.remove(id) else { continue };
             let name = (prepared.label(), prepared.intent.unwrap_or_default());
-            let _in_doubt = log.record(|log| drop(log.open.remove(&name)));
+            let _in_doubt = log.record(|log| log.end(&name, Outcome::NotAttempted));
         }
     }
 
     fn elsewhere(&self, target: Sym, planned: &Planned) -> BTreeMap<Sym, Scope> {
         let mut changed = BTreeMap::new();
         let Some(identity) = planned.identity else { return changed };
-        if matches!(planned.verb(), Verb::Create | Verb::Enable) {
-            for other in self.organisation.snapshot().targets() {
-                if other.id != target && other.after.contains(&target) {
-                    add(&mut changed, other.id, identity);
-                }
+        let snapshot = self.organisation.snapshot();
+        let separated = !snapshot.separations().is_empty()
+            && matches!(planned.verb(), Verb::Revoke | Verb::Disable | Verb::Delete);
+        let born = matches!(planned.verb(), Verb::Create | Verb::Enable);
+        for other in snapshot.targets() {
+            if other.id != target && (separated || (born && other.after.contains(&target))) {
+                add(&mut changed, other.id, identity);
             }
         }
         changed
@@ -600,6 +625,21 @@ fn add(changed: &mut BTreeMap<Sym, Scope>, target: Sym, identity: Sym) {
     {
         identities.insert(identity);
     }
+}
+
+/// Who wrote which documents between two commits.
+fn written(from: usize, to: usize, commits: &[Commit]) -> Vec<((Kind, Sym), Option<&'static str>)> {
+    let mut written = Vec::new();
+    let mut place = to;
+    while place != from {
+        let Some(parent) = commits[place].parent else { break };
+        for change in changes(Some(&commits[parent].files), &commits[place].files) {
+            let key = change.file.and_then(|file| file.parsed.key);
+            written.extend(key.map(|key| (key, commits[place].author)));
+        }
+        place = parent;
+    }
+    written
 }
 
 /// The version as its blob has it: what counts may be less.
@@ -626,13 +666,4 @@ fn shows(observed: &Observed, operation: &Operation) -> Option<bool> {
         }
         _ => None,
     }
-}
-
-/// The roles in force with what they grant, as documents say it.
-pub fn grants_in_force(snapshot: &Snapshot) -> BTreeSet<String> {
-    let grants = snapshot
-        .roles()
-        .into_iter()
-        .flat_map(|role| role.grants.iter().map(|grant| format!("{}: {grant}", role.id)).collect::<Vec<_>>());
-    grants.collect()
 }

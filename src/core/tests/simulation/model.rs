@@ -12,28 +12,52 @@ use provost_core::organisation::Organisation;
 use provost_core::step::Scope;
 use provost_sdk::{Account, State, Value, Verb};
 
-use super::desired::{Desired, Grant, Person, Status, is_low};
+use super::desired::{Grant, Person, Status, is_low};
 use super::engine::{Engine, Reading};
-use super::genesis::{FULL, TARGETS};
+use super::genesis::{APART, FULL, TARGETS};
 use super::shell::{Shell, site_name};
 
+/// What somebody is to have on a target.
+#[derive(Default)]
+struct Wanted {
+    /// This has to be there.
+    must: BTreeSet<Grant>,
+    /// This may be there: enough people agreed once, and not all of them would count today.
+    may: BTreeSet<Grant>,
+}
+
 /// What somebody is to have by target; no grant there is no account there.
-fn wanted(desired: &Desired, person: &Person, now: Timestamp) -> BTreeMap<&'static str, BTreeSet<Grant>> {
-    let mut wanted: BTreeMap<&'static str, BTreeSet<Grant>> = BTreeMap::new();
+fn wanted(shell: &Shell, id: &str, person: &Person, now: Timestamp) -> BTreeMap<&'static str, Wanted> {
+    let mut wanted: BTreeMap<&'static str, Wanted> = BTreeMap::new();
     if !person.is_here(now) {
         return wanted;
     }
-    for (id, role) in &desired.in_force {
+    for (role_id, role) in &shell.in_force {
         let asked = person.roles.iter().any(|held| {
-            held.role == *id
+            held.role == *role_id
                 && held.from.is_none_or(|from| from <= now)
                 && held.until.is_none_or(|until| now < until)
         });
-        if asked || role.condition.is_some_and(|condition| condition.holds(person)) {
-            for grant in role.grants.iter().filter(|grant| is_low(grant)) {
-                wanted.entry(grant.0).or_default().insert(*grant);
+        if !asked && !role.condition.is_some_and(|condition| condition.holds(person)) {
+            continue;
+        }
+        for grant in &role.grants {
+            if is_low(grant)
+                || shell.weather.signed && shell.book.covers((id, grant), now, Some(&shell.desired))
+            {
+                wanted.entry(grant.0).or_default().must.insert(*grant);
+            } else if shell.book.covers((id, grant), now, None) {
+                wanted.entry(grant.0).or_default().may.insert(*grant);
             }
         }
+    }
+    // Of two that nobody is to hold together one waits, whichever came later.
+    let both =
+        APART.iter().all(|grant| wanted.get(grant.0).is_some_and(|wanted| wanted.must.contains(grant)));
+    for grant in APART.iter().filter(|_| both) {
+        let wanted = wanted.entry(grant.0).or_default();
+        wanted.must.remove(grant);
+        wanted.may.insert(*grant);
     }
     wanted
 }
@@ -43,7 +67,7 @@ pub fn differences(shell: &Shell) -> Vec<String> {
     let mut differences = Vec::new();
     let weather = &shell.weather;
     for (id, person) in &shell.desired.people {
-        let wanted = wanted(&shell.desired, person, shell.now);
+        let wanted = wanted(shell, id, person, shell.documents_now());
         let known = shell.engine.organisation.snapshot().identity(Sym::new(id)).is_some();
         for target in TARGETS {
             let stuck = |at: &str| weather.down == Some(at) || weather.always_fails(at, Some(Sym::new(id)));
@@ -82,7 +106,7 @@ fn one(
     target: &'static str,
     id: &str,
     person: &Person,
-    wanted: Option<&BTreeSet<Grant>>,
+    wanted: Option<&Wanted>,
     accounts: &[Account],
 ) -> Option<String> {
     let site = &shell.sites[target];
@@ -106,10 +130,17 @@ fn one(
         })
         .collect()
     };
-    let grants: BTreeSet<String> =
-        wanted.into_iter().flatten().filter_map(|grant| grant.1).map(name).collect();
+    let names = |grants: &BTreeSet<Grant>| grants.iter().filter_map(|grant| grant.1).map(name).collect();
+    let must: BTreeSet<String> = wanted.map(|wanted| names(&wanted.must)).unwrap_or_default();
+    let may: BTreeSet<String> = wanted.map(|wanted| names(&wanted.may)).unwrap_or_default();
+    let grants: BTreeSet<String> = must.union(&may).cloned().collect();
     let expects = wanted.is_some() && person.status == Status::Active;
+    let perhaps = wanted.is_some_and(|wanted| wanted.must.is_empty());
     match (accounts, expects) {
+        ([], true) if perhaps => None,
+        ([account], true) if perhaps && account.state == State::Disabled && held(account).is_subset(&may) => {
+            None
+        }
         ([], true) => Some("there is no account".to_owned()),
         ([], false) => None,
         ([account], true) => {
@@ -128,20 +159,25 @@ fn one(
             // Whoever was given power by hand, or asks for it, is not renamed without agreement.
             let asks = person.roles.iter().any(|held| held.role == "on-call" || held.role == "admin");
             let waits = asks || account.entitlements.iter().flatten().any(high);
-            let lacks = grants.iter().any(|grant| !held.contains(grant) && !by_hand(&grant));
+            let lacks = must.iter().any(|grant| !held.contains(grant) && !by_hand(&grant));
             match () {
                 () if account.state != State::Enabled => Some("it cannot sign in".to_owned()),
                 () if account.username != person.username && !waits => {
                     Some(format!("its name is not {}", person.username))
                 }
-                () if !waits && text("email") != Some(Value::Text(format!("{id}@example.com"))) => {
+                () if person.service.is_none()
+                    && !waits
+                    && text("email") != Some(Value::Text(format!("{id}@example.com"))) =>
+                {
                     Some("its address is another".to_owned())
                 }
-                () if text("display_name") != Some(Value::Text(format!("N{}", person.title))) => {
+                () if person.service.is_none()
+                    && text("display_name") != Some(Value::Text(format!("N{}", person.title))) =>
+                {
                     Some("its display name is another".to_owned())
                 }
                 () if lacks || !held.is_subset(&grants) => {
-                    Some(format!("it holds {held:?} and not {grants:?}"))
+                    Some(format!("it holds {held:?} and not {must:?}, or beside it {may:?}"))
                 }
                 () => None,
             }
@@ -162,47 +198,50 @@ fn one(
     }
 }
 
+/// Services have their credential, and nobody else has one.
+pub fn credentials(shell: &Shell) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let system = &shell.sites[FULL].system;
+    for account in system.accounts().filter(|_| shell.weather.down != Some(FULL)) {
+        let Some(Value::Text(id)) = account.attributes.get("external_id") else { continue };
+        let of = |verbs: &[Verb]| {
+            let ledger = system.ledger().iter().filter(|done| done.account.as_ref() == Some(&account.anchor));
+            ledger.filter(|done| verbs.contains(&done.operation.verb())).count()
+        };
+        let issued = of(&[Verb::IssueCredential, Verb::RotateCredential]);
+        let wants = shell.desired.people.get(id).is_some_and(|service| {
+            service.service == Some(true) && service.roles.iter().all(|held| held.role == "robot")
+        });
+        if account.state == State::Enabled && wants && issued == 0 && !shell.weather.always_fails(FULL, None)
+        {
+            wrong.push(format!("{id} has no credential: {account:?}"));
+        }
+        if issued > 0 && !id.starts_with("s-") {
+            wrong.push(format!("{id} has a credential: {account:?}"));
+        }
+    }
+    wrong
+}
+
 /// A further plan of everything is empty but for what cannot work.
 pub fn still_planned(shell: &mut Shell) -> Vec<String> {
-    let decided = shell.engine.organisation.plan(None, &Scope::All, shell.now);
+    let decided = shell.engine.organisation.plan(None, &Scope::All, shell.clock());
     let weather = &shell.weather;
     let operations = decided.plan.operations.iter().zip(&decided.decisions);
     let open = operations.filter(|(planned, decision)| {
         let target = site_name(planned.target);
         let stuck = |at: &str| weather.down == Some(at) || weather.always_fails(at, planned.identity);
-        **decision == Decision::Proceed && !stuck(target) && !(target == TARGETS[1] && stuck(FULL))
+        // A credential may be due at just this instant.
+        let due = matches!(planned.verb(), Verb::RotateCredential | Verb::RevokeCredential);
+        **decision == Decision::Proceed && !due && !stuck(target) && !(target == TARGETS[1] && stuck(FULL))
     });
     open.map(|(planned, _)| format!("still planned: {:?} {:?}", planned.identity, planned.operation))
         .collect()
 }
 
-/// Nothing above low was ever given, whatever was asked for.
-pub fn given_above_low(shell: &Shell) -> Vec<String> {
-    let mut given = Vec::new();
-    for (target, site) in &shell.sites {
-        for mutation in site.system.ledger() {
-            let high = mutation
-                .operation
-                .entitlement()
-                .is_some_and(|one| one.name == "leads" || one.name == "admins");
-            if high && mutation.operation.verb() == Verb::Grant {
-                given.push(format!("{target}: {mutation:?}"));
-            }
-            if !shell.log.intents.contains_key(&mutation.key.0) {
-                given.push(format!("{target}: without an intent: {mutation:?}"));
-            }
-        }
-        let keys: BTreeSet<&String> = site.system.ledger().iter().map(|mutation| &mutation.key.0).collect();
-        if keys.len() != site.system.ledger().len() {
-            given.push(format!("{target}: one intent changed it twice"));
-        }
-    }
-    given
-}
-
 /// What was kept up to date equals what a new process makes of the log, the branch and the targets.
 pub fn kept_is_whole(shell: &mut Shell) -> Vec<String> {
-    let now = shell.now;
+    let now = shell.documents_now();
     let (mut whole, _) = Engine::open(&shell.log, &shell.commits, now);
     let mut log = shell.log.clone();
     log.broken = false;
@@ -216,14 +255,15 @@ pub fn kept_is_whole(shell: &mut Shell) -> Vec<String> {
         let faults = std::mem::take(&mut site.system.faults);
         let read = site.system.observe(None, &mut found).expect("nothing is wrong with it");
         site.system.faults = faults;
-        let reading = Reading { target: name, began: now, capabilities, found, read };
+        let reading = Reading { target: name, capabilities, found, read };
         whole.organisation.resume(name, now);
         if let Err(why) = whole.merge(reading, &mut log, now) {
             return vec![why];
         }
     }
-    shell.engine.organisation.advance(now);
     whole.organisation.advance(now);
+    whole.reconsider(&shell.commits, &mut log, now);
+    shell.engine.organisation.advance(now);
     let (kept, whole) = (view(&shell.engine.organisation), view(&whole.organisation));
     let differ = |(name, kept): (&String, &String)| {
         let other = whole.get(name);
