@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use provost_audit::{Kind, Record};
 use provost_core::Sym;
 use provost_core::approval::{
-    Approval, Authors, Authorship, Council as _, Emergency, Label, Open, Word, emergency, sight,
+    Approval, Authors, Authorship, Council as _, Emergency, Label, Word, emergency, sight,
 };
 use provost_core::digest::Digest;
 use provost_core::document;

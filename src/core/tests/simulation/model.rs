@@ -233,7 +233,8 @@ pub fn still_planned(shell: &mut Shell) -> Vec<String> {
         let stuck = |at: &str| weather.down == Some(at) || weather.always_fails(at, planned.identity);
         // A credential may be due at just this instant.
         let due = matches!(planned.verb(), Verb::RotateCredential | Verb::RevokeCredential);
-        **decision == Decision::Proceed && !due && !stuck(target) && !(target == TARGETS[1] && stuck(FULL))
+        let never = stuck(target) || (target == TARGETS[1] && stuck(FULL));
+        **decision == Decision::Proceed && !due && !never
     });
     open.map(|(planned, _)| format!("still planned: {:?} {:?}", planned.identity, planned.operation))
         .collect()

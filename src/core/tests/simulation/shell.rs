@@ -393,8 +393,8 @@ impl Shell {
         for rule in rules {
             let after =
                 rule.after.as_ref().map(|after| digest(&after.document).to_string()).unwrap_or_default();
-            let written = self.counted().desired.written.iter();
-            let found = written.filter(|(id, _)| rule.kind == Kind::Role && rule.id == ***id).next();
+            let mut written = self.counted().desired.written.iter();
+            let found = written.find(|(id, _)| rule.kind == Kind::Role && rule.id == ***id);
             let (id, role) = found.map(|(id, role)| (*id, role.clone())).expect("only roles change here");
             let added = added(&self.in_force[id], &role);
             assert!(
