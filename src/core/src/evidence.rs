@@ -300,11 +300,11 @@ impl Evidence {
         if tier == Risk::Low || from >= until {
             return None;
         }
-        let mut agreed: Vec<(Timestamp, Timestamp)> =
-            self.of(identity, power, tier).filter(|(begin, end)| *begin < until && *end > from).collect();
+        let mut agreed: Vec<(Timestamp, Timestamp)> = self.of(identity, power, tier).collect();
         agreed.sort_unstable();
         let mut open = from;
         for (begin, end) in agreed {
+            let begin = begin.min(until);
             if begin > open && begin > now {
                 return Some((open, begin));
             }
@@ -428,6 +428,8 @@ mod tests {
         assert_eq!(missing(10, 50, 12), Some((20, 30)));
         assert_eq!(missing(10, 50, 30), Some((40, 50)));
         assert_eq!(missing(10, 50, 50), None);
+        assert_eq!(missing(32, 38, 0), None, "what was agreed to before is no matter");
+        assert_eq!(missing(5, 8, 0), Some((5, 8)), "nor what is agreed to for later");
         assert_eq!(evidence.next_change(ada, power("ops"), Risk::Normal, at(12)), Some(at(20)));
     }
 }

@@ -450,6 +450,11 @@ mod tests {
         assert!(!trips(5, &limits(25, None), &none));
         assert!(trips(51, &limits(100_000, None), &none));
         assert!(!trips(50, &limits(100_000, None), &none));
+        let part = |kind| Part { target: Some("forge".into()), kind: Sym::new(kind), limit: Limit::Removals };
+        let minimum = |part| Limits::default().of(part).and_then(|limit| limit.minimum);
+        assert_eq!(minimum(part(ACCOUNTS)), Some(10));
+        assert_eq!(minimum(Part { target: None, ..part(PEOPLE) }), Some(10));
+        assert_eq!(minimum(part("team")), Some(50));
         let all = disables(60, Class::Departure);
         assert!(
             tripped(&all, &limits(1_000, None), &none, now(), &|_, _| false).is_empty(),
@@ -482,6 +487,86 @@ mod tests {
         assert!(!trips(1, &limits, &old), "the window is over");
         old.forget(now());
         assert_eq!(old, History::default());
+    }
+
+    #[test]
+    fn what_is_done_within_a_minute_is_one_number_and_a_history_is_written_as_it_is() {
+        let part = Part { target: Some("forge".into()), kind: Sym::new(ACCOUNTS), limit: Limit::Removals };
+        let mut history = History::default();
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        for seconds in [0, 30, 59, 60, 180, 179] {
+            history.record(at(seconds), part, None);
+        }
+        let kept = |stretch: &Stretch| (stretch.first, stretch.last, stretch.count);
+        let stretches: Vec<_> = history.counts[&part].iter().map(kept).collect();
+        assert_eq!(
+            stretches,
+            [(at(0), at(59), 3), (at(60), at(60), 1), (at(180), at(180), 1), (at(179), at(179), 1)],
+            "whatever order it was done in"
+        );
+        let since = |seconds| history.since(part, at(seconds), |_| false);
+        assert_eq!((since(-1), since(58), since(59), since(60), since(180)), (6, 6, 3, 2, 0));
+        history.record(now(), Part { target: None, kind: Sym::new(PEOPLE), ..part }, Some("p-1".into()));
+        let text = serde_json::to_string(&history).expect("it is JSON");
+        assert_eq!(serde_json::from_str::<History>(&text).expect("it is a history"), history);
+    }
+
+    #[test]
+    fn what_was_added_and_people_do_not_make_the_population_larger() {
+        let history_of = |part: Part| {
+            let mut history = History::default();
+            for number in 0..50 {
+                let who = Sym::new(&format!("before-{number}"));
+                history.record(now() - SignedDuration::from_hours(1), part, Some(who));
+            }
+            history
+        };
+        let figure = |class, part, limits: &Limits| {
+            let tripped = tripped(&disables(10, class), limits, &history_of(part), now(), &|_, _| false);
+            tripped.into_values().next().map(|figure| (figure.count, figure.population))
+        };
+        let here = |limit| Part { target: Some("forge".into()), kind: Sym::new(ACCOUNTS), limit };
+        let none = limit(Some(0), None, None);
+        let guards = Guards { additions: none, removals: none, ..Guards::default() };
+        let limits = Limits { targets: [(Sym::new("forge"), guards)].into(), ..limits(100, None) };
+        assert_eq!(figure(Class::Removal, here(Limit::Removals), &limits), Some((60, 150)));
+        assert_eq!(figure(Class::Addition, here(Limit::Additions), &limits), Some((60, 100)));
+        let people = Part { target: None, kind: Sym::new(PEOPLE), limit: Limit::Removals };
+        let unlimited = GuardLimit { percent: None, count: None, window: None, minimum: None };
+        let no_guards = Guards { removals: Some(unlimited), ..Guards::default() };
+        let limits = Limits { targets: [(Sym::new("forge"), no_guards)].into(), people: guards, ..limits };
+        assert_eq!(figure(Class::Removal, people, &limits), Some((60, 100)));
+    }
+
+    #[test]
+    fn a_person_leaves_the_window_when_it_is_over_and_not_before() {
+        let part = Part { target: None, kind: Sym::new(PEOPLE), limit: Limit::Removals };
+        let mut history = History::default();
+        history.record(now(), part, Some("p-1".into()));
+        let second = SignedDuration::from_secs(1);
+        assert_eq!(history.since(part, now() - second, |_| false), 1);
+        assert_eq!(history.since(part, now(), |_| false), 0);
+    }
+
+    #[test]
+    fn a_read_may_shrink_by_the_share_that_removals_may_have() {
+        let of = |percent, minimum| {
+            shrink(Guards { removals: limit(percent, None, minimum), ..Guards::default() })
+        };
+        let standard = Shrink::default();
+        assert_eq!(shrink(Guards::default()), standard);
+        assert_eq!(of(Some(7), Some(99)), Shrink { percent: 7, minimum: 99 });
+        assert_eq!(of(Some(7), None), Shrink { percent: 7, ..standard });
+        assert_eq!(of(None, Some(99)), Shrink { minimum: 99, ..standard });
+    }
+
+    #[test]
+    fn limits_are_of_all_who_are_active() {
+        let limits = Limits::in_force(&BTreeMap::new(), None, 7);
+        assert_eq!(
+            limits.population(Part { target: None, kind: Sym::new(PEOPLE), limit: Limit::Removals }),
+            7
+        );
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Council for Organisation {
                 let spec = Spec { kind: of.kind, name: of.name, role: None };
                 self.access().who(of.target, Some(spec)).into_iter().collect()
             }
-            Request::Override(_) => BTreeSet::new(),
+            // An override is about nobody's power.
             _ => {
                 request.identity().map(|identity| controllers(self.snapshot(), identity)).unwrap_or_default()
             }
@@ -131,9 +131,7 @@ impl Council for Organisation {
             Request::Grant(of) => {
                 let (power, anchor) = (of.power(), of.anchor());
                 let grants = self.access().why(self.snapshot(), self.evidence(), of.identity);
-                let same = |other: Power| {
-                    other == power || (anchor.is_some() && self.is_anchor(other, power, anchor))
-                };
+                let same = |other: Power| other == power || self.is_anchor(other, power, anchor);
                 let active = !matches!(
                     self.access().lifecycle(of.identity),
                     Lifecycle::Left { .. } | Lifecycle::Unknown
@@ -269,7 +267,7 @@ impl Organisation {
             for grant in &version.adds {
                 let owners = Tier { from: Approver::Owners, ..asked.clone() };
                 parts.insert(owner(self.pool(grant.target, grant.entitlement, &owners)));
-                if asked.from != Approver::Owners && self.risk(Power::from(grant)) == tier {
+                if self.risk(Power::from(grant)) == tier {
                     parts.insert(part(self.pool(grant.target, grant.entitlement, asked)));
                 }
             }

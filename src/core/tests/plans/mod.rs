@@ -4,6 +4,7 @@
 
 mod checks;
 mod convergence;
+mod gate;
 mod model;
 mod read;
 pub(crate) mod story;

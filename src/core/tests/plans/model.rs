@@ -24,6 +24,8 @@ pub(super) struct Ought {
     pub(super) target: Sym,
     /// Of every power.
     pub(super) risk: Risk,
+    /// Who answers for (true) or knows the secrets of (false) every identity.
+    pub(super) answerable: Vec<(Sym, bool)>,
 }
 
 impl Desired for Ought {
@@ -64,7 +66,7 @@ impl Desired for Ought {
         &[]
     }
     fn answerable(&self, _: Sym) -> Vec<(Sym, bool)> {
-        Vec::new()
+        self.answerable.clone()
     }
     fn agreed(&self, _: &Thing, tier: Risk) -> bool {
         tier == Risk::Low
@@ -175,7 +177,8 @@ pub(super) struct Person {
 }
 
 pub(super) fn world(people: &[Person]) -> (Ought, System, Observed) {
-    let mut ought = Ought { people: BTreeMap::new(), target: "forge".into(), risk: Risk::Low };
+    let (people_of, risk, answerable) = (BTreeMap::new(), Risk::Low, Vec::new());
+    let mut ought = Ought { people: people_of, target: "forge".into(), risk, answerable };
     let (mut system, mut observed) = (System::default(), Observed::new(capabilities()));
     for (number, person) in people.iter().enumerate() {
         let id = Sym::new(&format!("p-{number}"));

@@ -3,6 +3,7 @@
 //! all else being equal, it does (`NAME::twin`). `tests/threats.sh` takes each control out and sees `refused` fail.
 
 mod agreement;
+mod council;
 mod input;
 mod keys;
 mod laws;
