@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod emergency;
 mod evidence;
 mod keys;
 mod laws;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -670,6 +672,22 @@ fn an_override_is_good_once_and_for_a_day() {
     assert!(!lifts(&case, 150 + day, operations[1]), "also while its approvals are good");
     case.remember(150 + day);
     assert!(!lifts(&case, 151 + day, operations[1]), "and it does not begin again");
+}
+
+#[test]
+fn only_what_an_override_names_uses_it_up() {
+    let guard = Limited::LastAdmin { target: "forge".into(), entitlement: "team:admins".into() };
+    let request = Request::Override(OverrideRequest { guard, operations: vec![digest(&"first")] });
+    let mut case = Case::new();
+    case.rules.asked = [(request.clone(), vec![Window::ALWAYS])].into();
+    case.approvals = vec![signed(0, vec![request.clone()]), signed(1, vec![request.clone()])];
+    case.open(&request, Risk::Privileged, vec![part(approvers(), 2, true)]);
+    case.open[0].causes.clear();
+    case.remember(150);
+    case.uses.perform(digest(&"another"));
+    assert_eq!(case.uses.performed, BTreeSet::new());
+    case.uses.perform(digest(&"first"));
+    assert_eq!(case.uses.performed, [(request.digest(), digest(&"first"))].into());
 }
 
 #[test]

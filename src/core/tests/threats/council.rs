@@ -313,7 +313,8 @@ fn a_policy_satisfies_what_is_in_force_and_its_own_new_word() {
     let larger = another.replace("p-eve", "p-eve, p-fred");
     let standing = two_of(group("approvers"));
     type Files<'a> = Vec<(&'a str, &'a str)>;
-    let cases: [(&str, Files, (&str, &str), &str, fn(&Scene) -> Part); 7] = [
+    type Case<'a> = (&'a str, Files<'a>, (&'a str, &'a str), &'a str, fn(&Scene) -> Part);
+    let cases: [Case; 7] = [
         (
             "more people",
             vec![],

@@ -7,6 +7,7 @@ mod council;
 mod input;
 mod keys;
 mod laws;
+mod open;
 mod page;
 mod rules;
 mod scene;
