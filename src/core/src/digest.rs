@@ -22,7 +22,7 @@ pub fn digest(value: &impl Serialize) -> Digest {
 
 /// The canonical JSON of a value (RFC 8785), on one line.
 pub fn canonical(value: &impl Serialize) -> String {
-    serde_json_canonicalizer::to_string(value)
+    crate::canonical::to_string(value)
         .expect("what provost digests has text keys and finite numbers, which is all that JSON asks for")
 }
 

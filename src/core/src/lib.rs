@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod approval;
+mod canonical;
 pub mod condition;
 pub mod diff;
 pub mod digest;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::Sym;
 use crate::access::{Cause, Lifecycle, Source, Window};
+use crate::digest::canonical;
 use crate::document::{Approver, Document, Kind, Target, Tier, default_tier};
 use crate::evidence::Power;
 use crate::facts::comparison;
@@ -384,7 +385,7 @@ pub(crate) const USERNAME: &str = "username";
 pub(crate) fn value_text(value: &provost_sdk::Value) -> Sym {
     match value {
         provost_sdk::Value::Text(text) => Sym::new(text),
-        other => Sym::new(&serde_json_canonicalizer::to_string(other).unwrap_or_default()),
+        other => Sym::new(&canonical(other)),
     }
 }
 

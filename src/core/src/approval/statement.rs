@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Request;
 use crate::Sym;
-use crate::digest::Digest;
+use crate::digest::{Digest, canonical};
 
 /// `_type` of every statement (in-toto attestation framework, Statement v1).
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -135,10 +135,9 @@ impl Statement {
 
     /// The bytes to sign: canonical JSON and a newline.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json_canonicalizer::to_vec(self)
-            .expect("a statement has text keys and no numbers that JSON does not have");
-        bytes.push(b'\n');
-        bytes
+        let mut text = canonical(self);
+        text.push('\n');
+        text.into_bytes()
     }
 
     /// Reads a statement strictly: no unknown or repeated field, every subject the digest of the request beside it.
