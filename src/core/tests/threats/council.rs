@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use provost_core::Sym;
+use provost_core::access::Window;
 use provost_core::approval::{
     AccountRequest, AttributeRequest, Council, CredentialRequest, Entitlement, GrantRequest, HolderRequest,
     Limited, NameRequest, Open, OperationRequest, OverrideRequest, Part, Pool, Request, Standing,
@@ -13,7 +14,7 @@ use provost_core::evidence::MAIN;
 use provost_core::observed::AccountRecord;
 use provost_sdk::{Risk, State, Verb};
 
-use super::scene::{FORGE, GROUP, PLACE, Scene, key, linked, person, signers, stranger};
+use super::scene::{FORGE, GROUP, PLACE, Scene, at, key, linked, person, signers, stranger};
 
 fn group(id: &str) -> Pool {
     Pool::Group { group: id.into() }
@@ -284,6 +285,29 @@ fn a_role_needs_an_owner_of_each_that_it_adds_and_what_the_tier_asks_for_the_ris
 }
 
 #[test]
+fn a_role_says_why_it_needs_agreement() {
+    let mut scene = Scene::new();
+    let of = |department: &str, teams: &str| {
+        format!(
+            "kind: Role\nid: lead\nowners: [p-own]\nassign: \"person.department == '{department}'\"\ngrants: [{teams}]\n"
+        )
+    };
+    let why = |scene: &Scene| {
+        let mut waiting = scene.organisation.snapshot().waiting_rules().into_iter();
+        waiting.find(|rule| rule.id == *"lead").map(|rule| rule.why.clone())
+    };
+    let ops = "{target: forge, team: ops}";
+    scene.commit("p-fred", &[("lead.yaml", &of("sales", ops))]);
+    assert_eq!(why(&scene).as_deref(), Some("its condition is another one, and it grants team:ops on forge"));
+    let (other, own) = (of("leads", ops).replace("id: lead", "id: second"), of("leads", ops));
+    scene.commit("p-fred", &[("lead.yaml", &own), ("second.yaml", &other)]);
+    assert_eq!(why(&scene), None, "it is as it was");
+    let mut waiting = scene.organisation.snapshot().waiting_rules().into_iter();
+    let why = waiting.find(|rule| rule.id == *"second").map(|rule| rule.why.clone());
+    assert_eq!(why.as_deref(), Some("it adds team:ops on forge"));
+}
+
+#[test]
 fn who_only_takes_a_key_away_needs_one_signer_and_may_have_written_it() {
     let (ben, cleo) = (key("p-ben", 2), key("p-cleo", 2));
     let one = Part { from: Pool::Signers, people: 1, signed: true, authors_count: true };
@@ -404,7 +428,13 @@ fn a_grant_is_asked_for_by_its_name_or_by_the_anchor_that_a_name_in_the_document
             ..grant("p-ada", name)
         }
     };
-    assert_eq!(asked(of("Ops", None, None)), 2, "two stretches of time overlap, and one is apart");
+    let window = |from, until| Window { from: at(from), until: at(until) };
+    let apart = [
+        window("2026-12-02T00:00:00Z", "2026-12-06T00:00:00Z"),
+        window("2026-12-08T00:00:00Z", "2026-12-10T00:00:00Z"),
+    ];
+    let all = scene.organisation.asked(&Request::Grant(of("Ops", None, None)));
+    assert_eq!(all, apart, "of the three stretches of time two overlap");
     assert_eq!(asked(of("was-ops", Some("team-ops"), None)), 2, "as a request from before it was renamed");
     assert_eq!(asked(of("was-ops", Some("team-lab"), None)), 0);
     assert_eq!(asked(of("was-ops", None, None)), 0);
@@ -422,8 +452,8 @@ fn a_grant_is_asked_for_by_its_name_or_by_the_anchor_that_a_name_in_the_document
 fn disabled(who: &str, by_provost: bool) -> AccountRecord {
     let mut account = linked(who, who.trim_start_matches("p-"), &["everyone"]);
     account.state = Some(State::Disabled);
-    let at = super::scene::at("2026-11-30T12:00:00Z");
-    account.link.as_mut().expect("it is linked").disabled = by_provost.then_some(at);
+    let then = at("2026-11-30T12:00:00Z");
+    account.link.as_mut().expect("it is linked").disabled = by_provost.then_some(then);
     account
 }
 

@@ -83,6 +83,43 @@ fn risk_is_the_highest_of_what_is_listed_declared_administrative_and_nested_in()
 }
 
 #[test]
+fn what_is_said_of_one_role_of_an_entitlement_or_of_another_kind_weighs_for_that_alone() {
+    let listed = "entitlements:\n  - {project: site, role: maintainer, risk: normal}\n";
+    let mut given = Given::of(&TARGETS.replacen("entitlements:\n", listed, 1));
+    let risk_of = |given: &Given, rest: &str| {
+        let grant = format!("{{\"target\":\"forge\",{rest}}}");
+        let grant: GrantSpec = serde_json::from_str(&grant).expect("a grant");
+        risk(&given.snapshot, &given.facts, Power::from(&grant))
+    };
+    let (member, maintainer) =
+        (r#""project":"site","role":"member""#, r#""project":"site","role":"maintainer""#);
+    let team = r#""team":"site","role":"maintainer""#;
+    assert_eq!(risk_of(&given, maintainer), Risk::Normal);
+    assert_eq!((risk_of(&given, member), risk_of(&given, team)), (Risk::Low, Risk::Low));
+    let spec = |kind: &str, name: &str, role: Option<&str>| Spec {
+        kind: kind.into(),
+        name: name.into(),
+        role: role.map(Sym::new),
+    };
+    let admins = spec("team", "ADMINS", None);
+    for (inner, risks) in [
+        (spec("project", "site", None), [Risk::Privileged, Risk::Privileged]),
+        (spec("project", "site", Some("member")), [Risk::Privileged, Risk::Normal]),
+        (spec("project", "site", Some("maintainer")), [Risk::Low, Risk::Privileged]),
+    ] {
+        let forge = given.facts.get_mut(&Sym::new("forge")).expect("facts of forge");
+        forge.nesting = [(inner, admins)].into();
+        assert_eq!([risk_of(&given, member), risk_of(&given, maintainer)], risks, "{inner}");
+    }
+    let forge = given.facts.get_mut(&Sym::new("forge")).expect("facts of forge");
+    forge.nesting.clear();
+    forge.administrative.insert(spec("team", "site", None));
+    assert_eq!(risk_of(&given, r#""team":"site""#), Risk::Privileged);
+    assert_eq!(risk_of(&given, r#""team":"eng""#), Risk::Low, "another team");
+    assert_eq!(risk_of(&given, member), Risk::Low, "of another kind");
+}
+
+#[test]
 fn what_is_privileged_is_absent_until_there_is_an_end_and_agreement_and_ends_with_either() {
     let upper = OPS.replace("team: admins", "team: ADMINS");
     let person = |rest: &str| {
