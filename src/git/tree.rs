@@ -82,16 +82,7 @@ pub fn blobs_between(
     if folder.bytes().filter(|byte| *byte == b'/').count() > MAX_DEPTH {
         return Ok(());
     }
-    let mut names: BTreeMap<Vec<u8>, (Option<Side>, Option<Side>)> = BTreeMap::new();
-    for entry in from.iter().flat_map(|tree| tree.iter()) {
-        let side = (entry.id(), entry.filemode(), entry.kind());
-        names.entry(entry.name_bytes().to_owned()).or_default().0 = Some(side);
-    }
-    for entry in to.iter().flat_map(|tree| tree.iter()) {
-        let side = (entry.id(), entry.filemode(), entry.kind());
-        names.entry(entry.name_bytes().to_owned()).or_default().1 = Some(side);
-    }
-    for (name, (before, after)) in names.into_iter().filter(|(_, (before, after))| before != after) {
+    for (name, (before, after)) in differing(from, to) {
         let path = format!("{folder}{}", String::from_utf8_lossy(&name));
         let (from, to) = (subtree(repository, before)?, subtree(repository, after)?);
         if from.is_some() || to.is_some() {
@@ -128,24 +119,7 @@ impl Walk<'_> {
             self.refused.push(Refused { path: folder.to_owned(), why: "The folder lies too deep." });
             return Ok(());
         }
-        let mut names: BTreeMap<Vec<u8>, (Option<Side>, Option<Side>)> = BTreeMap::new();
-        for entry in from.iter().flat_map(|tree| tree.iter()) {
-            let side = (entry.id(), entry.filemode(), entry.kind());
-            names.entry(entry.name_bytes().to_owned()).or_default().0 = Some(side);
-        }
-        for entry in to.iter().flat_map(|tree| tree.iter()) {
-            let side = (entry.id(), entry.filemode(), entry.kind());
-            match names.get_mut(entry.name_bytes()) {
-                Some((Some(before), _)) if *before == side => {
-                    names.remove(entry.name_bytes());
-                }
-                Some((_, after)) => *after = Some(side),
-                None => {
-                    names.insert(entry.name_bytes().to_owned(), (None, Some(side)));
-                }
-            }
-        }
-        for (name, (before, after)) in names {
+        for (name, (before, after)) in differing(from, to) {
             let Ok(name) = std::str::from_utf8(&name) else {
                 let path = format!("{folder}{}", String::from_utf8_lossy(&name));
                 self.refused.push(Refused { path, why: "The name is not UTF-8." });
@@ -189,6 +163,31 @@ impl Walk<'_> {
             _ => {}
         }
     }
+}
+
+/// The names that are not the same in both folders, in order.
+fn differing(
+    from: Option<&Tree<'_>>,
+    to: Option<&Tree<'_>>,
+) -> BTreeMap<Vec<u8>, (Option<Side>, Option<Side>)> {
+    let mut names: BTreeMap<Vec<u8>, (Option<Side>, Option<Side>)> = BTreeMap::new();
+    for entry in from.iter().flat_map(|tree| tree.iter()) {
+        let side = (entry.id(), entry.filemode(), entry.kind());
+        names.entry(entry.name_bytes().to_owned()).or_default().0 = Some(side);
+    }
+    for entry in to.iter().flat_map(|tree| tree.iter()) {
+        let side = (entry.id(), entry.filemode(), entry.kind());
+        match names.get_mut(entry.name_bytes()) {
+            Some((Some(before), _)) if *before == side => {
+                names.remove(entry.name_bytes());
+            }
+            Some((_, after)) => *after = Some(side),
+            None => {
+                names.insert(entry.name_bytes().to_owned(), (None, Some(side)));
+            }
+        }
+    }
+    names
 }
 
 fn subtree(repository: &Repository, side: Option<Side>) -> Result<Option<Tree<'_>>, GitError> {
