@@ -298,9 +298,9 @@ impl Log {
     /// Operations without a final outcome, oldest first; what is sealed in them is opened.
     ///
     /// # Errors
-    /// [`Error::Vault`] if the keys of what is sealed cannot be read.
+    /// [`Error::Vault`] if the keys of what is sealed cannot be read, [`Error::Damaged`] if an intent cannot.
     pub fn open_intents(&self) -> Result<Vec<OpenIntent>> {
-        let mut open = self.open.all();
+        let mut open = self.open.all().map_err(Error::Damaged)?;
         if let Some(vault) = &self.vault {
             open.iter_mut().try_for_each(|intent| vault.open_sealed(&mut intent.call))?;
         }

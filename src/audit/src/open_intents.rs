@@ -1,10 +1,13 @@
 //! Which operations have an intent and no final outcome. Rebuilt from the log itself: the `Open` trailer of the tip
 //! says how far back to read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::message::Message;
@@ -33,13 +36,23 @@ pub struct OpenIntent {
 
 #[derive(Default)]
 pub(crate) struct OpenIntents {
-    open: BTreeMap<(u64, String), OpenIntent>,
+    open: BTreeMap<(u64, String), Open>,
+}
+
+/// An open operation as it is counted. What is called stays text until somebody asks: most are closed by the next
+/// records, and a verifier reads millions.
+#[derive(Clone)]
+struct Open {
+    /// The body of the intent's record.
+    body: Arc<str>,
+    at: i64,
+    unknown: bool,
 }
 
 /// How to take back what a record did.
-pub(crate) enum Undo {
-    Remove((u64, String)),
-    Restore(OpenIntent),
+pub(crate) struct Undo {
+    key: (u64, String),
+    before: Option<Open>,
 }
 
 impl OpenIntents {
@@ -48,8 +61,22 @@ impl OpenIntents {
         self.open.keys().next().map(|(seq, _)| *seq)
     }
 
-    pub(crate) fn all(&self) -> Vec<OpenIntent> {
-        self.open.values().cloned().collect()
+    /// Everything that is open, oldest first.
+    ///
+    /// # Errors
+    /// Says why the body of an intent cannot be read.
+    pub(crate) fn all(&self) -> Result<Vec<OpenIntent>, String> {
+        let mut all = Vec::with_capacity(self.open.len());
+        let mut of_one: (u64, BTreeMap<String, OpenIntent>) = (0, BTreeMap::new());
+        for ((seq, operation), open) in &self.open {
+            if of_one.0 != *seq {
+                of_one = (*seq, items_of(*seq, open)?);
+            }
+            let item =
+                of_one.1.remove(operation).ok_or(format!("intent {seq} has no operation {operation}"))?;
+            all.push(OpenIntent { unknown: open.unknown, ..item });
+        }
+        Ok(all)
     }
 
     /// Counts one record, in order, and adds to `undo` how to take that back.
@@ -59,13 +86,14 @@ impl OpenIntents {
     pub(crate) fn apply(&mut self, message: &Message, at: i64, undo: &mut Vec<Undo>) -> Result<(), String> {
         match message.kind {
             Kind::Intent => {
-                for item in items_of(message)? {
-                    let key = (message.seq, item.operation.clone());
+                let open = Open { body: message.json.as_str().into(), at, unknown: false };
+                for operation in operations_of(&message.json)? {
+                    let key = (message.seq, operation);
                     let Entry::Vacant(place) = self.open.entry(key.clone()) else {
-                        return Err(format!("operation {} stands twice in one intent", item.operation));
+                        return Err(format!("operation {} stands twice in one intent", key.1));
                     };
-                    place.insert(OpenIntent { at, ..item });
-                    undo.push(Undo::Remove(key));
+                    place.insert(open.clone());
+                    undo.push(Undo { key, before: None });
                 }
                 Ok(())
             }
@@ -74,18 +102,19 @@ impl OpenIntents {
                     return Err("it names no intent and operation".to_owned());
                 };
                 let key = (intent, operation.clone());
-                let Some(open) = self.open.get_mut(&key) else {
+                let Entry::Occupied(mut place) = self.open.entry(key.clone()) else {
                     return Err(format!("operation {operation} of intent {intent} is not open"));
                 };
-                if open.unknown && message.kind != Kind::Settled {
+                if place.get().unknown && message.kind != Kind::Settled {
                     return Err(format!("operation {operation} of intent {intent} has an outcome already"));
                 }
-                undo.push(Undo::Restore(open.clone()));
-                if message.kind == Kind::Outcome(OutcomeResult::Unknown) {
-                    open.unknown = true;
+                let before = if message.kind == Kind::Outcome(OutcomeResult::Unknown) {
+                    let unknown = Open { unknown: true, ..place.get().clone() };
+                    place.insert(unknown)
                 } else {
-                    self.open.remove(&key);
-                }
+                    place.remove()
+                };
+                undo.push(Undo { key, before: Some(before) });
                 Ok(())
             }
             _ => Ok(()),
@@ -93,15 +122,11 @@ impl OpenIntents {
     }
 
     pub(crate) fn take_back(&mut self, undo: Vec<Undo>) {
-        for step in undo.into_iter().rev() {
-            match step {
-                Undo::Remove(key) => {
-                    self.open.remove(&key);
-                }
-                Undo::Restore(open) => {
-                    self.open.insert((open.seq, open.operation.clone()), open);
-                }
-            }
+        for Undo { key, before } in undo.into_iter().rev() {
+            match before {
+                Some(open) => self.open.insert(key, open),
+                None => self.open.remove(&key),
+            };
         }
     }
 }
@@ -123,29 +148,55 @@ pub(crate) fn items_to_json(items: &[IntentItem]) -> Value {
         .collect()
 }
 
-fn items_of(message: &Message) -> Result<Vec<OpenIntent>, String> {
-    let mut body = message.body().map_err(|error| format!("its body is no JSON: {error}"))?;
-    let Some(Value::Array(operations)) = body.get_mut("operations").map(Value::take) else {
+/// The ids of an intent's operations, each of which has to have all that an open one needs.
+fn operations_of(body: &str) -> Result<Vec<String>, String> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        operations: Vec<Item<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        operation: String,
+        #[serde(borrow, rename = "target")]
+        _target: Cow<'a, str>,
+        #[serde(borrow, rename = "subject")]
+        _subject: Cow<'a, str>,
+        #[serde(borrow)]
+        not_after: Cow<'a, str>,
+    }
+    let body: Body =
+        serde_json::from_str(body).map_err(|error| format!("its operations cannot be read: {error}"))?;
+    let checked = |item: Item| {
+        item.not_after.parse::<Timestamp>().map_err(|_| "a not_after is no instant")?;
+        Ok(item.operation)
+    };
+    body.operations.into_iter().map(checked).collect()
+}
+
+/// The operations of an intent by their ids, with what is called.
+fn items_of(seq: u64, open: &Open) -> Result<BTreeMap<String, OpenIntent>, String> {
+    let body: Value =
+        serde_json::from_str(&open.body).map_err(|error| format!("its body is no JSON: {error}"))?;
+    let Some(Value::Array(operations)) = body.get("operations") else {
         return Err("it has no operations".to_owned());
     };
     let text = |item: &Value, name: &str| {
         item.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(format!("an operation has no {name}"))
     };
-    operations
-        .into_iter()
-        .map(|mut item| {
-            let call = item.get_mut("call").map(Value::take).unwrap_or_default();
-            let item = &item;
-            Ok(OpenIntent {
-                seq: message.seq,
-                at: 0,
-                operation: text(item, "operation")?,
-                target: text(item, "target")?,
-                subject: text(item, "subject")?,
-                not_after: text(item, "not_after")?.parse().map_err(|_| "a not_after is no instant")?,
-                call,
-                unknown: false,
-            })
-        })
-        .collect()
+    let item = |item: &Value| {
+        let operation = text(item, "operation")?;
+        let intent = OpenIntent {
+            seq,
+            at: open.at,
+            operation: operation.clone(),
+            target: text(item, "target")?,
+            subject: text(item, "subject")?,
+            not_after: text(item, "not_after")?.parse().map_err(|_| "a not_after is no instant")?,
+            call: item.get("call").cloned().unwrap_or_default(),
+            unknown: false,
+        };
+        Ok((operation, intent))
+    };
+    operations.iter().map(item).collect()
 }

@@ -136,7 +136,7 @@ pub(crate) fn open(
         log.record_any(&[record])?;
         log.flush()?;
     }
-    let open = log.open.all();
+    let open = log.open.all().map_err(Error::Damaged)?;
     Ok((log, Recovery { journal: state, open }))
 }
 

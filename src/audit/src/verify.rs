@@ -31,7 +31,7 @@ use crate::signature::{self, Signed};
 pub use crate::additions::Label;
 
 /// How many records are checked in parallel at once, and how many such pieces are read ahead.
-const PIECE: usize = 2_048;
+const PIECE: usize = 4_096;
 const READ_AHEAD: usize = 2;
 
 /// What to verify.
@@ -175,7 +175,10 @@ pub fn verify(
         Some(error) => return Err(error),
         None => {}
     }
-    report.open = state.open.all();
+    match state.open.all() {
+        Ok(open) => report.open = open,
+        Err(reason) => report.find(None, Check::Intent, reason),
+    }
     report.grants = state.additions.counts;
     Ok(report)
 }
