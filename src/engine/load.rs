@@ -233,16 +233,11 @@ impl Engine {
         self.shared.open(id, place, settings, adopted);
     }
 
-    /// Versions of identities that stand for files of the commit that do not count.
+    /// Versions of identities that count, and that the files of the commit alone would not bring in.
     fn standing(&self) -> Result<Vec<Standing>, EngineError> {
         let repository = self.source.open()?;
-        let snapshot = self.organisation.snapshot();
-        let held = snapshot.held_back();
-        let instead =
-            held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule)).filter_map(|held| held.instead);
-        let gone = snapshot.without_file().into_iter().map(|version| (version.path, version.blob));
-        let text = |(path, blob): (Sym, [u8; 20])| text_at(&repository, path, &blob);
-        instead.chain(gone).map(text).collect()
+        let standing = self.organisation.snapshot().standing();
+        standing.into_iter().map(|version| text_at(&repository, version.path, &version.blob)).collect()
     }
 
     /// The commit counts from here on, and these rules are in force.

@@ -30,7 +30,7 @@ use crate::Sym;
 use crate::approval::{RevokedKeys, Signers};
 use crate::document::{
     ApproverGroup, BreakGlass, DaemonKeys, Document, Freeze, GuardPolicy, Kind, Lessened, Lifecycle, Person,
-    Problem, Role, Scenario, Separation, Service, Target, Tier, Tiers, default_tier,
+    Problem, Role, Scenario, Separation, Service, Severity, Target, Tier, Tiers, default_tier,
 };
 
 use index::{Names, Referrers};
@@ -154,19 +154,20 @@ impl Snapshot {
         &self.vanished
     }
 
-    /// Versions of identities that count although no file of the commit has them: of those who have vanished, and of
+    /// Versions of identities that count although the files of the commit would not bring them in now: those that stand for
+    /// documents held back, those that something is wrong with since (an owner is gone), those who have vanished, and
     /// those whose file is gone while something cannot be read that may be theirs. In the order of ids. A process that
-    /// begins anew needs them, for their leaving is not done.
-    pub fn without_file(&self) -> Vec<&Version> {
+    /// begins anew needs them.
+    pub fn standing(&self) -> Vec<&Version> {
+        let held = self.loose.values().filter_map(|loose| loose.key.map(slot));
+        let is_wrong = |found: &[Problem]| found.iter().any(|one| one.severity == Severity::Error);
+        let unsound = self.findings.iter().filter(|(_, found)| is_wrong(found));
+        let unsound = unsound.filter_map(|(path, _)| self.files.get(path).copied().flatten().map(slot));
         let vanished = self.vanished.iter().map(|id| (Kind::Person, *id));
-        let slots: BTreeSet<Slot> = self.pending.iter().copied().chain(vanished).collect();
-        let gone = |slot: &Slot| !self.loose_by_slot.contains_key(slot);
-        let identities = slots.into_iter().filter(|slot| slot.0 == Kind::Person).filter(gone);
-        identities
-            .filter_map(|slot| Some((slot, self.identities.get(&slot.1)?)))
-            .filter(|(slot, version)| !self.at_home(*slot, version))
-            .map(|(_, version)| version)
-            .collect()
+        let slots = held.chain(unsound).chain(vanished).chain(self.pending.iter().copied());
+        let identities: BTreeSet<Sym> =
+            slots.filter(|slot| slot.0 == Kind::Person).map(|slot| slot.1).collect();
+        identities.iter().filter_map(|id| self.identities.get(id)).collect()
     }
 
     /// What agreement a risk needs: the policy's word, else the built-in one.

@@ -284,7 +284,12 @@ fn commit(shell: &mut Shell) {
         }
         return shell.commit();
     }
+    let is_ownerless = genesis::SERVICE_OWNERS.iter().any(|owner| desired.removed.contains(*owner));
     let person = desired.people.get_mut(&id).expect("it was picked");
+    if person.service.is_some() && is_ownerless {
+        // It counts as it is; nothing else that is said of it would.
+        return;
+    }
     if let Some(broken) = desired.broken.get(&id).copied() {
         match dice.below(3) {
             0 => drop(desired.broken.remove(&id)),

@@ -224,17 +224,10 @@ impl Engine {
         }
     }
 
-    /// Versions of identities that stand for files that do not count: by their texts, as the log keeps them.
+    /// Versions of identities that the files of the commit alone would not bring in: by their texts, as the log keeps them.
     pub fn standing(&self, commits: &[Commit]) -> Vec<Version> {
-        let snapshot = self.organisation.snapshot();
-        let held = snapshot.held_back();
-        let ids = held.iter().filter(|held| !held.kind.is_some_and(Kind::is_rule) && held.instead.is_some());
-        let versions = ids.filter_map(|held| {
-            let of = |kind| snapshot.version(kind, held.id?);
-            of(Kind::Person).or_else(|| of(Kind::Service))
-        });
-        let versions = versions.chain(snapshot.without_file());
-        versions.map(|version| as_written(version, commits)).collect()
+        let standing = self.organisation.snapshot().standing();
+        standing.into_iter().map(|version| as_written(version, commits)).collect()
     }
 
     pub fn amended(&mut self, amended: Amended, log: &Log, now: Timestamp) -> World {

@@ -21,9 +21,8 @@ pub const PEOPLE: usize = 12;
 pub const OWNERS: [&str; 2] = ["p-01", "p-02"];
 /// Two of them agree to what is privileged.
 pub const APPROVERS: [&str; 4] = ["p-02", "p-03", "p-04", "p-05"];
-/// Whoever answers for services gains with them. It is one who stays: a service whose owner was forgotten counts until the
-/// next start, and is held back from then on.
-pub const SERVICE_OWNERS: [&str; 1] = ["p-01"];
+/// Whoever answers for services gains with them.
+pub const SERVICE_OWNERS: [&str; 2] = ["p-01", "p-06"];
 /// Nobody is to hold both.
 pub const APART: [Grant; 2] =
     [("forge", Some(("group", "dev", None))), ("tickets", Some(("project", "api", Some("maintainer"))))];

@@ -269,14 +269,15 @@ fn a_deleted_role_goes_and_its_holders_are_told() {
 
 /// Another process: what counts without a file of the commit comes from its memory, everything else is read.
 fn restarted(branch: &Branch) -> Snapshot {
-    let remembered: Vec<Version> = branch.snapshot.without_file().into_iter().cloned().collect();
+    let remembered: Vec<Version> = branch.snapshot.standing().into_iter().cloned().collect();
     let rules = crate::document::Kind::ALL.into_iter().filter(|kind| kind.is_rule());
     let rules = rules.flat_map(|kind| {
         let ids = ["forge", "security", "eng", "lead"].map(Sym::new);
         ids.into_iter().filter_map(move |id| branch.snapshot.version(kind, id).cloned())
     });
     let written = remembered.into_iter().map(|version| {
-        let text = person(version.document.id().as_str(), "");
+        let gone = || person(version.document.id().as_str(), "");
+        let text = branch.files.get(&version.path).cloned().unwrap_or_else(gone);
         Version { document: parse("p.yaml", text.as_bytes()).document.expect("it is sound"), ..version }
     });
     let vanished = branch.snapshot.vanished().iter().copied();
@@ -284,6 +285,15 @@ fn restarted(branch: &Branch) -> Snapshot {
     let files = branch.files.iter().map(|(path, text)| change(path.as_str(), text)).collect();
     branch.world.context(|context| snapshot.amend(files, context));
     snapshot
+}
+
+#[test]
+fn what_a_document_names_may_go_without_taking_the_document_along_at_a_restart() {
+    let mut branch = organisation();
+    branch.commit(&[("lead.yaml", "")]);
+    let again = restarted(&branch);
+    let person = again.person("p-2".into()).expect("she counts as she did before");
+    assert_eq!(person.roles.len(), 2);
 }
 
 #[test]
