@@ -13,6 +13,7 @@ pub(crate) struct Batch {
     child: Child,
     answers: BufReader<ChildStdout>,
     ids: std::vec::IntoIter<ObjectId>,
+    line: String,
 }
 
 /// One answer.
@@ -40,15 +41,15 @@ impl Batch {
         // what it could not write shows as missing answers.
         std::thread::spawn(move || stdin.write_all(request.as_bytes()));
         let answers = BufReader::with_capacity(1 << 18, stdout);
-        Ok(Batch { child, answers, ids: ids.into_iter() })
+        Ok(Batch { child, answers, ids: ids.into_iter(), line: String::new() })
     }
 
     /// The next object; `None` after the last one.
     pub(crate) fn next(&mut self) -> Result<Option<(ObjectId, Answer)>> {
         let Some(id) = self.ids.next() else { return Ok(None) };
-        let mut line = String::new();
-        self.answers.read_line(&mut line).map_err(|error| broken(&error.to_string()))?;
-        let mut words = line.split_ascii_whitespace().skip(1);
+        self.line.clear();
+        self.answers.read_line(&mut self.line).map_err(|error| broken(&error.to_string()))?;
+        let mut words = self.line.split_ascii_whitespace().skip(1);
         let (kind, size) = match (words.next(), words.next().map(str::parse::<usize>)) {
             (Some("missing"), None) => return Ok(Some((id, Answer::Missing))),
             (Some(kind), Some(Ok(size))) => (kind.to_owned(), size),

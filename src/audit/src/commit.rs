@@ -70,7 +70,9 @@ pub fn parse_commit(object: &[u8]) -> Result<Commit, String> {
     let committer = header("committer").ok_or("the committer header is missing")?;
     let first = header("gpgsig");
     let signature = first.map(|first| {
-        let mut signature = first + "\n";
+        let mut signature = String::with_capacity(head.len());
+        signature.push_str(&first);
+        signature.push('\n');
         while let Some(line) = lines.next_if(|line| line.starts_with(' ')) {
             signature.push_str(&line[1..]);
             signature.push('\n');
@@ -98,7 +100,7 @@ pub fn parse_commit(object: &[u8]) -> Result<Commit, String> {
         parent,
         at,
         signature,
-        payload: format!("{signed_head}\n\n{message}").into_bytes(),
+        payload: [signed_head, "\n\n", message].concat().into_bytes(),
         message: message.to_owned(),
     })
 }
