@@ -4,7 +4,6 @@ use git2::Oid;
 use jiff::Timestamp;
 use provost_audit::Record;
 use provost_core::Sym;
-use provost_core::document::Kind;
 use provost_core::observed::Observed;
 use provost_core::organisation::{Amended, HeldBy, Known};
 use provost_core::snapshot::{Dirty, RuleVersion, Version};

@@ -243,10 +243,6 @@ impl Snapshot {
                 id: loose.key.map(|(_, id)| id),
                 path: *path,
                 blob: loose.blob,
-                instead: loose
-                    .key
-                    .and_then(|key| self.current(slot(key)))
-                    .map(|version| (version.path, version.blob)),
             })
             .collect();
         held.sort_by_key(|held| held.path);

@@ -58,7 +58,7 @@ pub struct RuleVersion {
     pub why: String,
 }
 
-/// A document of the commit that does not count, and the version that counts instead.
+/// A document of the commit that does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
     /// Its kind, if it can be read.
@@ -69,8 +69,6 @@ pub struct HeldBack {
     pub path: Sym,
     /// The file's blob.
     pub blob: Blob,
-    /// Path and blob of the version that counts instead; none where nothing counts for it.
-    pub instead: Option<(Sym, Blob)>,
 }
 
 /// Whose documents, as they count, differ from before: ids by kind.
