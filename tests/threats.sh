@@ -78,7 +78,7 @@ a_secret_in_a_document	src/core/src/document/check/rules.rs	\|\| has_user	|| (ha
 an_author_is_known_by_a_signature_and_by_nothing_else	src/trust/examine.rs	key_of\(repository, commit\.id\(\)\)\.and_then\(\|key\| signer\(&key\)\)	Some(Sym::new(&format!("p-{}", String::from_utf8_lossy(commit.author().email_bytes()).split('@').next().unwrap_or_default())))
 a_clean_merge_adds_nobody_and_a_merge_that_does_more_is_its_own_author	src/trust/examine.rs	if differs\[1 - side\]\.contains_key\(path\) \|\| changed_there\.contains\(path\)	if false && changed_there.contains(path)
 authors_follow_a_document_to_another_path	src/trust/origins.rs	let blobs = \[entry\.before, entry\.blob\]\.into_iter\(\)\.flatten\(\);	let blobs = [entry.before, entry.blob].into_iter().flatten().take(0);
-of_more_commits_than_are_looked_at_nobody_is_the_author	src/trust/examine.rs	count >= MAX_COMMITS	count > 100 * MAX_COMMITS
+of_more_commits_than_are_looked_at_nobody_is_the_author	src/trust/examine.rs	count >= most\.commits	count > 100 * most.commits
 what_is_no_ordinary_file_is_not_read_and_holds_nobody_up	src/git/tree.rs	Some\(\(id, REGULAR, _\)\)	Some((id, REGULAR | SYMLINK | EXECUTABLE, _))
 a_replaced_object_is_not_read	src/git/program.rs	\.env\(\"GIT_NO_REPLACE_OBJECTS\", \"1\"\)	
 what_was_tampered_with_is_taken_by_neither	src/audit/src/sshsig.rs	key\.verify\(namespace, message, &signature\)\n        \.map_err\(\|error\| NotSigned\(format!\(\"its signature is not of what it says: \{error\}\"\)\)\)\?;	let _ = message;

@@ -8,12 +8,16 @@ use provost_core::Sym;
 use super::signature::key_of;
 use crate::git::{Entry, GitError, changed_between, files_of};
 
-/// More commits than these are not looked at one by one: then nobody is known as the author of what changed between the
-/// two. Hundreds of people who each commit some times while the daemon is down stay below it, and it takes seconds.
-pub(super) const MAX_COMMITS: usize = 2_000;
+/// How much is looked at one by one. Of what is more, nobody is known as the author.
+pub(super) struct Most {
+    pub(super) commits: usize,
+    /// Changed files, those that a merge is compared with included.
+    pub(super) changed: usize,
+}
 
-/// Of more changed files than these neither: every document of a large organisation, changed once.
-const MAX_CHANGED: usize = 1_000_000;
+/// Hundreds of people who each commit some times while the daemon is down stay below it, and it takes seconds; so does
+/// every document of a large organisation, changed once.
+pub(super) const MOST: Most = Most { commits: 2_000, changed: 1_000_000 };
 
 /// What one commit did, and who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,16 @@ pub fn examine(
     to: Oid,
     signer: &dyn Fn(&str) -> Option<Sym>,
 ) -> Result<Vec<Authored>, GitError> {
+    within(repository, from, to, signer, &MOST)
+}
+
+pub(super) fn within(
+    repository: &Repository,
+    from: Oid,
+    to: Oid,
+    signer: &dyn Fn(&str) -> Option<Sym>,
+    most: &Most,
+) -> Result<Vec<Authored>, GitError> {
     let mut examiner = Examiner { repository, changed: 0 };
     let mut walk = repository.revwalk()?;
     walk.push(to)?;
@@ -44,7 +58,7 @@ pub fn examine(
     for (count, id) in walk.enumerate() {
         let commit = repository.find_commit(id?)?;
         let touched = examiner.own_work(&commit)?;
-        if count >= MAX_COMMITS || examiner.changed > MAX_CHANGED {
+        if count >= most.commits || examiner.changed > most.changed {
             let touched = examiner.between(Some(from), to)?;
             return Ok(vec![Authored { author: None, touched }]);
         }

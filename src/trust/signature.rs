@@ -7,7 +7,7 @@ use provost_audit::sshsig::signed_by;
 pub const NAMESPACE: &str = "git";
 
 /// The largest commit object whose signature is looked at: a message of a megabyte is made to be slow.
-const MAX_COMMIT: usize = 1 << 20;
+pub(super) const MAX_COMMIT: usize = 1 << 20;
 
 /// The key that signed a commit, as OpenSSH writes it without comment, if its signature is of what the commit says.
 /// Whose key it is, and whether it counts, is for others to say. A commit that has no SSH signature has none.

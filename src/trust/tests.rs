@@ -7,7 +7,9 @@ use provost_core::Sym;
 use provost_core::document::{Kind, parse};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, SshSig};
 
-use super::{Authored, Now, Origins, examine};
+use super::examine::{MOST, Most, within};
+use super::signature::{MAX_COMMIT, key_of};
+use super::{Authored, Authors, Now, Origins, Slot, examine, word};
 
 /// A repository, its people's keys, and which of those are in force.
 struct History {
@@ -48,6 +50,10 @@ impl History {
 
     /// A commit that holds exactly these files.
     fn commit(&self, signs: Signs, parents: &[Oid], files: &[(&str, &str)]) -> Oid {
+        self.commit_saying("a change", signs, parents, files)
+    }
+
+    fn commit_saying(&self, words: &str, signs: Signs, parents: &[Oid], files: &[(&str, &str)]) -> Oid {
         let repository = &self.repository;
         let mut index = git2::Index::new().unwrap();
         for (path, text) in files {
@@ -73,7 +79,7 @@ impl History {
         let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
         // Every commit says that Ada made it, a long time ago.
         let ada = Signature::new("Ada Osei", "ada@example.com", &Time::new(1_000_000_000, 0)).unwrap();
-        let object = repository.commit_create_buffer(&ada, &ada, "a change", &tree, &parents).unwrap();
+        let object = repository.commit_create_buffer(&ada, &ada, words, &tree, &parents).unwrap();
         let object = std::str::from_utf8(&object).unwrap();
         let sign = |who, namespace, text: &str| {
             let signature =
@@ -89,26 +95,23 @@ impl History {
         }
     }
 
+    fn signer(&self, key: &str) -> Option<Sym> {
+        let known = self.in_force.iter().find(|(_, known)| known == key);
+        known.map(|(who, _)| Sym::new(who))
+    }
+
     fn examine(&self, from: Oid, to: Oid) -> Vec<Authored> {
-        let signer = |key: &str| {
-            let known = self.in_force.iter().find(|(_, known)| known == key);
-            known.map(|(who, _)| Sym::new(who))
-        };
-        examine(&self.repository, from, to, &signer).unwrap()
+        examine(&self.repository, from, to, &|key| self.signer(key)).unwrap()
     }
 
     /// The authors by path, as `p-ada p-ben ?`.
     fn authors(&self, from: Oid, to: Oid) -> BTreeMap<String, String> {
-        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for Authored { author, touched } in self.examine(from, to) {
-            for entry in touched {
-                let of = all.entry(entry.path).or_default();
-                of.push(author.map_or("?".to_owned(), |who| who.to_string()));
-                of.sort();
-                of.dedup();
-            }
-        }
-        all.into_iter().map(|(path, who)| (path, who.join(" "))).collect()
+        by_path(self.examine(from, to))
+    }
+
+    /// The same where no more than this is looked at.
+    fn authors_within(&self, from: Oid, to: Oid, most: &Most) -> BTreeMap<String, String> {
+        by_path(within(&self.repository, from, to, &|key| self.signer(key), most).unwrap())
     }
 
     /// Takes a step forward into origins.
@@ -125,6 +128,19 @@ impl History {
         };
         origins.take(&self.examine(from, to), document, now);
     }
+}
+
+fn by_path(commits: Vec<Authored>) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Authored { author, touched } in commits {
+        for entry in touched {
+            let of = all.entry(entry.path).or_default();
+            of.push(author.map_or("?".to_owned(), |who| who.to_string()));
+            of.sort();
+            of.dedup();
+        }
+    }
+    all.into_iter().map(|(path, who)| (path, who.join(" "))).collect()
 }
 
 /// The authors of p-1, as `p-ada p-ben ?`.
@@ -217,12 +233,84 @@ fn of_more_commits_than_are_looked_at_nobody_is_the_author() {
     let history = History::new();
     let first = history.commit(Nobody, &[], &[("ada.yaml", ADA), ("ben.yaml", BEN)]);
     let mut last = first;
-    for count in 0..super::examine::MAX_COMMITS {
+    for count in 0..MOST.commits {
         last = history.commit(Key("p-ada"), &[last], &[("ada.yaml", &count.to_string()), ("ben.yaml", BEN)]);
     }
     assert_eq!(history.authors(first, last), is("ada.yaml", "p-ada"));
     last = history.commit(Key("p-ada"), &[last], &[("ada.yaml", "end"), ("ben.yaml", BEN)]);
     assert_eq!(history.authors(first, last), is("ada.yaml", "?"));
+}
+
+#[test]
+fn of_more_changed_files_than_are_looked_at_nobody_is_the_author() {
+    let history = History::new();
+    let first = history.commit(Nobody, &[], &[("ada.yaml", ADA)]);
+    let one = history.commit(Key("p-ada"), &[first], &[("ada.yaml", "1")]);
+    let all = [("ada.yaml", "2"), ("ben.yaml", BEN), ("cleo.yaml", "1"), ("dan.yaml", "1")];
+    let five = history.commit(Key("p-ada"), &[one], &all);
+    let who = |changed| {
+        let authors = history.authors_within(first, five, &Most { changed, ..MOST });
+        authors.into_values().collect::<std::collections::BTreeSet<String>>()
+    };
+    let only = |who: &str| [who.to_owned()].into();
+    assert_eq!((who(6), who(5)), (only("p-ada"), only("p-ada")));
+    assert_eq!((who(4), who(3), who(0)), (only("?"), only("?"), only("?")));
+}
+
+#[test]
+fn the_signature_of_an_endless_commit_is_not_looked_at() {
+    let history = History::new();
+    let made = |length: usize| history.commit_saying(&"x".repeat(length), Key("p-ada"), &[], &[]);
+    let size = |commit: Oid| history.repository.odb().unwrap().read_header(commit).unwrap().0;
+    let rest = MAX_COMMIT - size(made(1));
+    for (length, is_known) in [(1, true), (1 + rest, true), (2 + rest, false), (9 + rest, false)] {
+        let commit = made(length);
+        assert_eq!(size(commit), MAX_COMMIT - rest + length - 1);
+        assert_eq!(key_of(&history.repository, commit).is_some(), is_known, "{length}");
+    }
+}
+
+#[test]
+fn what_is_remembered_of_authors_is_put_in_said_and_forgotten() {
+    let (person, file) = (Slot::of(Kind::Person, "p-1".into()), Slot::File { path: "ada.yaml".into() });
+    assert_eq!(Slot::of(Kind::Service, "p-1".into()), person, "people and services share their ids");
+    assert_ne!(Slot::of(Kind::Role, "p-1".into()), person);
+    let authors = Authors { known: ["p-ada".into()].into(), unknown: true };
+    let mut origins = Origins::default();
+    assert_eq!(origins.get(&person), None);
+    origins.set(person, authors.clone());
+    origins.set(file, Authors::default());
+    assert_eq!((origins.get(&person), origins.get(&file)), (Some(&authors), Some(&Authors::default())));
+    assert_eq!(origins.of(Kind::Service, "p-1".into()), authors);
+    origins.retain(|slot| *slot == file);
+    assert_eq!(origins.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [file]);
+}
+
+#[test]
+fn a_word_for_a_commit_is_good_for_its_line_and_by_a_recovery_key() {
+    let history = History::new();
+    let line = word::line("installation-1", "aaaa", "bbbb");
+    assert_eq!(
+        line,
+        "provost trust: in the installation installation-1 the commit bbbb counts instead of aaaa"
+    );
+    let (key, other) = (&history.keys["p-ada"], &history.in_force[1].1);
+    let keys = [history.in_force[0].1.clone()];
+    let sign = |namespace, line: &str| {
+        provost_audit::sshsig::sign_line(key, namespace, line).unwrap().unwrap().to_file()
+    };
+    let signed = sign(word::NAMESPACE, &line);
+    assert_eq!(word::check(&keys, &line, Some(&signed)), Ok(()));
+    let refused = |keys: &[String], signed: Option<&str>| word::check(keys, &line, signed).unwrap_err();
+    assert_eq!(refused(&keys, None), word::NotTheWord::Missing(line.clone()));
+    assert_eq!(refused(&[other.clone()], Some(&signed)), word::NotTheWord::OtherKey(keys[0].clone()));
+    let found = word::line("installation-1", "aaaa", "cccc");
+    let another = sign(word::NAMESPACE, &found);
+    let expected = line.clone();
+    assert_eq!(refused(&keys, Some(&another)), word::NotTheWord::Other { found, expected });
+    for bad in [sign("git", &line), signed.replace("bbbb", "cccc"), "x".repeat(9 << 10)] {
+        assert!(matches!(refused(&keys, Some(&bad)), word::NotTheWord::NotSigned(_)));
+    }
 }
 
 #[test]
