@@ -11,7 +11,7 @@ use crate::Sym;
 use crate::document::Authority;
 use crate::evidence::Power;
 use crate::guard::ACCOUNTS;
-use crate::observed::{Link, key};
+use crate::observed::{Link, key_of};
 use crate::pattern;
 use crate::plan::{Plan, Planned, TargetView, UNBORN, World, age_limit};
 use crate::set::{Key, Spec};
@@ -141,19 +141,17 @@ fn of_account(
     if anchor == UNBORN {
         return;
     }
-    let owner = view.observed.owner(Sym::new(anchor));
+    let of = Sym::new(anchor);
+    let (owner, holder) = (view.observed.owner(of), view.observed.account(of));
     let expected = planned.identity.map(|identity| (identity, planned.profile));
     findings
         .check(owner == expected, place, "link", || "The account is not linked as the plan says.".to_owned());
-    let person = owner.is_some_and(|(identity, _)| world.desired.is_person(identity));
     let usernames = view.observed.capabilities().usernames;
-    let known = view
-        .observed
-        .account(Sym::new(anchor))
-        .map_or(account.username.as_str(), |seen| seen.username.as_str());
+    let known = holder.map_or(account.username.as_str(), |seen| seen.username.as_str());
     let protected =
         view.document.protect.iter().any(|pattern| pattern::matches(pattern.as_str(), known, usernames));
-    findings.check(person || !protected, place, "protected", || "The account is protected.".to_owned());
+    let is_person = || owner.is_some_and(|(identity, _)| world.desired.is_person(identity));
+    findings.check(!protected || is_person(), place, "protected", || "The account is protected.".to_owned());
     let lessens = matches!(planned.verb(), Verb::Revoke | Verb::Disable);
     match owner {
         None => findings.check(lessens && authority == Authority::Full, place, "link", || {
@@ -166,17 +164,14 @@ fn of_account(
             });
         }
     }
-    let holder = view.observed.account(Sym::new(anchor));
-    let seen = holder.is_some();
-    findings.check(seen, place, "link", || "The account is not known to be there.".to_owned());
+    findings.check(holder.is_some(), place, "link", || "The account is not known to be there.".to_owned());
 }
 
 /// Under additive authority only what provost itself gave or adopted is taken away.
 fn explained(planned: &Planned, authority: Authority, link: Option<&Link>) -> bool {
     match &planned.operation {
         Operation::Revoke { entitlement, .. } => {
-            authority == Authority::Full
-                || link.is_some_and(|link| link.ours.contains(key(&entitlement.key())))
+            authority == Authority::Full || link.is_some_and(|link| link.ours.contains(key_of(entitlement)))
         }
         _ => true,
     }
@@ -259,7 +254,7 @@ fn of_holders(
     };
     match &planned.operation {
         Operation::Revoke { account, entitlement } => {
-            lose(Sym::new(account.anchor.as_str()), key(&entitlement.key()));
+            lose(Sym::new(account.anchor.as_str()), key_of(entitlement));
         }
         Operation::Disable { account } | Operation::Delete { account } => {
             let anchor = Sym::new(account.anchor.as_str());
@@ -267,7 +262,7 @@ fn of_holders(
             held.iter().for_each(|of| lose(anchor, of));
         }
         Operation::Replace { entitlement, accounts } => {
-            let of = key(&entitlement.key());
+            let of = key_of(entitlement);
             let after: FxHashSet<Sym> =
                 accounts.iter().map(|account| Sym::new(account.anchor.as_str())).collect();
             for (anchor, _) in observed.accounts().filter(|(anchor, _)| !after.contains(anchor)) {
@@ -281,7 +276,7 @@ fn of_holders(
                 UNBORN => planned.identity.unwrap_or(target),
                 anchor => Sym::new(anchor),
             };
-            changes.entry((target, key(&entitlement.key()))).or_default().gained.insert(name);
+            changes.entry((target, key_of(entitlement))).or_default().gained.insert(name);
         }
         Operation::Enable { account } => {
             let anchor = Sym::new(account.anchor.as_str());

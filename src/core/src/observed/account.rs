@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use provost_sdk::{Account, AccountRef, Anchor, Attributes, EntitlementKey, State, Value};
+use provost_sdk::{Account, AccountRef, Anchor, Attributes, EntitlementKey, EntitlementRef, State, Value};
 
 use crate::Sym;
 use crate::packed::{packed, packed_words};
@@ -130,6 +130,12 @@ pub fn fields(attributes: &Attributes) -> Set<Field> {
 /// A connector's key as ours.
 pub fn key(key: &EntitlementKey) -> Key {
     let EntitlementKey { kind, anchor, role } = key;
+    Key { kind: Sym::new(kind), anchor: Sym::new(anchor.as_str()), role: role.as_ref().map(Sym::from) }
+}
+
+/// The key under which an account holds an entitlement, as ours.
+pub fn key_of(entitlement: &EntitlementRef) -> Key {
+    let EntitlementRef { kind, anchor, name: _, role } = entitlement;
     Key { kind: Sym::new(kind), anchor: Sym::new(anchor.as_str()), role: role.as_ref().map(Sym::from) }
 }
 

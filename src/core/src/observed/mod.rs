@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 use provost_sdk::{Capabilities, Cursor};
 
-pub use account::{Field, Seen, fields, key};
+pub use account::{Field, Seen, fields, key, key_of};
 pub use collect::Collector;
 pub use link::{Credential, Link, Origin};
 pub use merge::{Merged, Shrink};

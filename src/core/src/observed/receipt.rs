@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use provost_sdk::{Account, EntitlementRef, Operation, Receipt};
 
 use super::Observed;
-use super::account::{Seen, key};
+use super::account::{Seen, key_of};
 use super::link::{Credential, Link, Origin};
 use crate::Sym;
 use crate::set::{Key, Set};
@@ -49,8 +49,8 @@ impl Observed {
             return;
         }
         self.rows.change(anchor, |link| match operation {
-            Operation::Grant { entitlement, .. } => link.ours = link.ours.with(key(&entitlement.key())),
-            Operation::Revoke { entitlement, .. } => link.ours = link.ours.without(key(&entitlement.key())),
+            Operation::Grant { entitlement, .. } => link.ours = link.ours.with(key_of(entitlement)),
+            Operation::Revoke { entitlement, .. } => link.ours = link.ours.without(key_of(entitlement)),
             Operation::Disable { .. } => link.disabled = Some(at),
             Operation::Enable { .. } => {
                 link.disabled = None;
@@ -151,7 +151,7 @@ impl Observed {
         holders: impl Iterator<Item = &'a str>,
         at: Timestamp,
     ) {
-        let key = key(&entitlement.key());
+        let key = key_of(entitlement);
         let holders: rustc_hash::FxHashSet<Sym> = holders.map(Sym::new).collect();
         let changed: Vec<(Sym, Seen)> = self
             .accounts()

@@ -220,8 +220,7 @@ impl Draft {
     fn takes(&self, held: &Held) -> bool {
         match &self.operation {
             Operation::Revoke { account, entitlement } => {
-                held.anchor == *account.anchor.as_str()
-                    && crate::observed::key(&entitlement.key()) == held.key
+                held.anchor == *account.anchor.as_str() && crate::observed::key_of(entitlement) == held.key
             }
             _ => false,
         }
