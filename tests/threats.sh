@@ -85,6 +85,7 @@ what_was_tampered_with_is_taken_by_neither	src/audit/src/sshsig.rs	key\.verify\(
 names_of_a_target_cannot_leave_their_place_in_the_tree	src/audit/src/path.rs	let plain = matches!\(byte, b'a'\.\.=b'z' \| b'0'\.\.=b'9' \| b'_' \| b'-'\);	let plain = true;
 nothing_hostile_becomes_a_trailer_or_a_terminal_sequence	src/audit/src/message.rs	is_label_byte\(byte\)\)\n\}	is_label_byte(byte) || byte == 10)\n}
 a_rewritten_branch_adds_nothing_and_is_shown_until_the_operator_trusts_it	src/git/mod.rs	return Ok\(Course::Unrelated\);	return Ok(Course::Forward);
+a_rewritten_branch_adds_nothing_and_is_shown_until_the_operator_trusts_it	src/git/mod.rs	ErrorCode::NotFound => Ok\(Course::Unrelated\)	ErrorCode::NotFound => Ok(Course::Forward)
 a_branch_that_is_moved_back_adds_nothing_until_it_comes_after_what_counts_again	src/git/mod.rs	Ok\(base\) if base == to => Ok\(Course::Back\)	Ok(base) if base == to => Ok(Course::Forward)
 a_published_plan_that_the_commit_does_not_entail_is_marked_and_not_signed	src/approval/room.rs	entailed: false,	entailed: true,
 with_recovery_keys_a_commit_is_trusted_by_the_signature_of_one_of_them_for_that_step_alone	src/trust/word.rs	if !keys\.contains\(&signed\.key\)	if keys.is_empty()
