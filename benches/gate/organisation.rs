@@ -65,7 +65,6 @@ pub fn make(people: usize, now: Timestamp) -> Result<Organisation, Failure> {
     for number in 0..people {
         let (department, roles) = match number % KINDS {
             0 => ("board", "roles: [{role: administrator, until: 2027-01-01, reason: INC-1}]\n"),
-            1 => ("board", ""),
             _ => ("sales", ""),
         };
         let id = format!("p-{number}");
@@ -98,7 +97,7 @@ fn person(id: &str, department: &str, rest: &str) -> String {
     )
 }
 
-/// What the target has: an account for each, one in ten in a team that nobody explains.
+/// What the target has: an account for each, one in ten of which has what everybody has, and a team that nobody explains.
 fn observed(people: usize, now: Timestamp) -> Observed {
     let ids: BTreeMap<String, bool> =
         (0..people).map(|number| (format!("p-{number}"), number % KINDS == 1)).collect();
@@ -113,14 +112,15 @@ fn observed(people: usize, now: Timestamp) -> Observed {
         }));
     }
     for (id, in_found) in ids {
-        let team = EntitlementKey { kind: "team".to_owned(), anchor: "found".into(), role: None };
+        let team = |name: &str| EntitlementKey { kind: "team".to_owned(), anchor: name.into(), role: None };
+        let held = if in_found { vec![team("everyone"), team("found")] } else { Vec::new() };
         found.put(Item::Account(Account {
             anchor: id.as_str().into(),
             kind: "user".to_owned(),
             username: id,
             state: State::Enabled,
             attributes: BTreeMap::new(),
-            entitlements: Some(in_found.then_some(team).into_iter().collect()),
+            entitlements: Some(held.into_iter().collect()),
             version: None,
         }));
     }

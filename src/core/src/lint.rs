@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use provost_sdk::{AccountRef, Operation, Risk, Verb};
 
@@ -30,8 +30,10 @@ pub struct Finding {
 /// Checks a whole plan.
 pub fn lint(plan: &Plan, world: &World<'_>) -> Vec<Finding> {
     let mut findings = Findings::default();
-    let mut digests = FxHashSet::default();
-    let mut groups: FxHashMap<(Sym, Sym), Vec<usize>> = FxHashMap::default();
+    let size = plan.operations.len();
+    let mut digests = FxHashSet::with_capacity_and_hasher(size, FxBuildHasher);
+    let mut groups: FxHashMap<(Sym, Sym), Vec<usize>> =
+        FxHashMap::with_capacity_and_hasher(size, FxBuildHasher);
     let mut risks = Risks::default();
     for (place, planned) in plan.operations.iter().enumerate() {
         if let Some(identity) = planned.identity {
