@@ -141,7 +141,7 @@ impl Book {
                 left.extend(common.filter(|(from, until)| from < until));
             }
             if word.was_asked || !left.is_empty() {
-                word.left = left;
+                word.left = union(left);
                 word.was_asked = true;
             }
         }
@@ -263,6 +263,19 @@ fn may(who: &str, ask: &Ask) -> bool {
         Ask::Grant { .. } => OWNERS.contains(&who),
         _ => false,
     }
+}
+
+/// The same time in as few windows as there can be: several roles may ask for the same grant.
+fn union(mut windows: Vec<(Timestamp, Timestamp)>) -> Vec<(Timestamp, Timestamp)> {
+    windows.sort_unstable();
+    windows.dedup_by(|next, last| {
+        let meets = next.0 <= last.1;
+        if meets {
+            last.1 = last.1.max(next.1);
+        }
+        meets
+    });
+    windows
 }
 
 /// For when somebody's documents ask for a group on a target.

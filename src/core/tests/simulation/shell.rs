@@ -2,7 +2,7 @@
 //! time, brings about what the disturbances ask for, and hands everything that it sees to the checks.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -59,6 +59,8 @@ pub struct Shell {
     process: u64,
     pub plans: u64,
     looking: bool,
+    /// What a call of several operations still has to do after each that is under way.
+    rest: BTreeMap<OperationId, VecDeque<OperationId>>,
     /// Targets whose next whole read an operator said to take as it is.
     pub trusted: BTreeSet<&'static str>,
     /// How often the process died.
@@ -163,6 +165,7 @@ impl Shell {
             process: 0,
             plans: 0,
             looking: false,
+            rest: BTreeMap::new(),
             trusted: BTreeSet::new(),
             deaths: 0,
             story: Story::new(aloud),
@@ -288,10 +291,7 @@ impl Shell {
     fn begin(&mut self, command: Command) {
         match command {
             Command::Read { target, mode } => self.read(site_name(target), mode),
-            Command::Call { target, operations } => {
-                // One call takes one operation here; the connectors' own tests prove more at once.
-                operations.into_iter().for_each(|operation| self.call(site_name(target), operation));
-            }
+            Command::Call { target, operations } => self.call_all(site_name(target), operations.into()),
             Command::Exit => {}
             command => {
                 let at = self.soon(200);
@@ -484,12 +484,21 @@ impl Shell {
         self.engine.looked_up(Sym::new(target), found, &mut self.log, clock);
     }
 
+    /// One operation after the other, each begun when the one before it is answered.
+    fn call_all(&mut self, target: &'static str, mut operations: VecDeque<OperationId>) {
+        if let Some(first) = operations.pop_front() {
+            self.rest.insert(first, operations);
+            self.call(target, first);
+        }
+    }
+
     fn call(&mut self, target: &'static str, id: OperationId) {
         let Some(prepared) = self.engine.prepared.get(&id).cloned() else {
             let message = "The operation is not known any more.".to_owned();
             let failure = Failure { kind: ErrorKind::Unavailable, message, in_doubt: false };
             let event = Event::Called { target: Sym::new(target), results: vec![(id, Err(failure))] };
             self.push(self.now, Due::Tell(self.process, event));
+            self.go_on(target, id);
             return;
         };
         let late = prepared.not_after.is_none_or(|at| self.clock() > at);
@@ -559,6 +568,12 @@ impl Shell {
             }
         };
         self.tell(Event::Called { target: name, results: vec![(id, result)] });
+        self.go_on(target, id);
+    }
+
+    fn go_on(&mut self, target: &'static str, after: OperationId) {
+        let rest = self.rest.remove(&after).unwrap_or_default();
+        self.call_all(target, rest);
     }
 
     fn look_later(&mut self) {
@@ -580,6 +595,7 @@ impl Shell {
         self.process += 1;
         (self.log.dead, self.log.fuse) = (false, None);
         self.looking = false;
+        self.rest.clear();
         self.trusted.clear();
         self.checks.restarted(self.now);
         let (engine, world) = Engine::open(&self.log, &self.commits, self.clock());
