@@ -264,9 +264,11 @@ pub fn kept_is_whole(shell: &mut Shell) -> Vec<String> {
     }
     whole.organisation.advance(now);
     whole.reconsider(&shell.commits, &mut log, now);
-    // Whoever has left everywhere is forgotten by the next commit, or by the next start.
-    shell.engine.organisation.amend(Vec::new(), false, now);
     shell.engine.organisation.advance(now);
+    // Whoever has left everywhere is forgotten by the next commit.
+    for organisation in [&mut whole.organisation, &mut shell.engine.organisation] {
+        organisation.amend(Vec::new(), false, now);
+    }
     let (kept, whole) = (view(&shell.engine.organisation), view(&whole.organisation));
     let differ = |(name, kept): (&String, &String)| {
         let other = whole.get(name);
