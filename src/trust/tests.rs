@@ -303,7 +303,10 @@ fn a_word_for_a_commit_is_good_for_its_line_and_by_a_recovery_key() {
     assert_eq!(word::check(&keys, &line, Some(&signed)), Ok(()));
     let refused = |keys: &[String], signed: Option<&str>| word::check(keys, &line, signed).unwrap_err();
     assert_eq!(refused(&keys, None), word::NotTheWord::Missing(line.clone()));
-    assert_eq!(refused(std::slice::from_ref(other), Some(&signed)), word::NotTheWord::OtherKey(keys[0].clone()));
+    assert_eq!(
+        refused(std::slice::from_ref(other), Some(&signed)),
+        word::NotTheWord::OtherKey(keys[0].clone())
+    );
     let found = word::line("installation-1", "aaaa", "cccc");
     let another = sign(word::NAMESPACE, &found);
     let expected = line.clone();
