@@ -109,7 +109,7 @@ impl Book {
             let own = self.words.iter().any(|word| word.who == who && word.ask == ask);
             match said.decision {
                 Word::Deny if own || (active && may(who, &ask)) => drop(self.denied.insert(ask)),
-                Word::Approve if active => {
+                Word::Approve if desired.may_be_active(who, now) => {
                     let left = match &ask {
                         Ask::Grant { from, until, .. } => vec![(*from, *until)],
                         _ => Vec::new(),
@@ -242,7 +242,11 @@ impl Book {
             // Nobody signs credentials, holders and the like here.
             _ => false,
         };
-        (!covered).then(|| format!("nobody agreed to {planned:?}; {:?}", self.words))
+        (!covered).then(|| {
+            let of_it: Vec<&Said> = self.words.iter().filter(|word| about(&word.ask)).collect();
+            let (authors, unknown) = (self.authors.get(&identity), self.unknown.contains(&identity));
+            format!("nobody agreed to {planned:?}; {of_it:?}; authors {authors:?}, unknown {unknown}; denied {:?}", self.denied)
+        })
     }
 
     /// Whether somebody agreed that an account which a hand disabled is enabled.

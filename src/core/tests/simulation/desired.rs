@@ -142,6 +142,12 @@ impl Desired {
         person.is_some_and(|person| person.status == Status::Active && person.is_here(now))
     }
 
+    /// Whether somebody may take part: whoever has no file any more stays while there is one that nobody can read.
+    pub fn may_be_active(&self, id: &str, now: Timestamp) -> bool {
+        let unreadable = self.broken.values().any(|broken| *broken == Broken::Garbage);
+        self.is_active(id, now) || (unreadable && self.removed.contains(id))
+    }
+
     /// What `of` has other than this one, by the id of the identity or role.
     pub fn differing(&self, of: &Desired) -> BTreeSet<String> {
         let text = |desired: &Desired, id: &str| {

@@ -629,12 +629,23 @@ fn written(from: usize, to: usize, commits: &[Commit]) -> Vec<((Kind, Sym), Opti
     while place != from {
         let Some(parent) = commits[place].parent else { break };
         for change in changes(Some(&commits[parent].files), &commits[place].files) {
-            let key = change.file.and_then(|file| file.parsed.key);
-            written.extend(key.map(|key| (key, commits[place].author)));
+            written.extend(named_by(change.path).map(|key| (key, commits[place].author)));
         }
         place = parent;
     }
     written
+}
+
+/// The document of a file, also where it is gone or nobody can tell what it is: here names are never changed.
+fn named_by(path: Sym) -> Option<(Kind, Sym)> {
+    let (folder, id) = path.as_str().strip_suffix(".yaml")?.split_once('/')?;
+    let kind = match folder {
+        "people" if id.starts_with("s-") => Kind::Service,
+        "people" => Kind::Person,
+        "roles" => Kind::Role,
+        _ => return None,
+    };
+    Some((kind, Sym::new(id)))
 }
 
 /// The version as its blob has it: what counts may be less.
