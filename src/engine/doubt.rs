@@ -24,13 +24,20 @@ pub(super) struct Doubt {
 
 impl Doubt {
     /// Whether an operation waits until this is settled: a second call of the same, or one that adds for the same
-    /// identity and profile, which may be made for an account that is there already. What takes away never waits.
+    /// identity and profile, which may be made for an account that is there already. What takes away waits only where it
+    /// is about an account that is nobody's, and that this may have made.
     pub(super) fn holds(&self, planned: &Planned) -> bool {
         let text = |name: &str| self.intent.call.get(name).and_then(|value| value.as_str());
         let same = self.intent.operation == planned.digest.to_string();
         let subject = planned.identity.is_some_and(|identity| text("identity") == Some(identity.as_str()))
             && text("profile") == Some(planned.profile.as_str());
-        !planned.takes_away() && (same || subject)
+        let account = planned.operation.account().filter(|_| planned.identity.is_none());
+        account.is_some_and(|account| self.may_have_made(&account.username))
+            || !planned.takes_away() && (same || subject)
+    }
+
+    fn may_have_made(&self, username: &str) -> bool {
+        matches!(operation_of(&self.intent), Some(Operation::Create(create)) if create.username == username)
     }
 }
 
@@ -82,11 +89,7 @@ impl Engine {
     }
 
     fn settled(&mut self, target: Sym, intent: &OpenIntent, now: Timestamp) -> Record {
-        let operation = intent
-            .call
-            .get("operation")
-            .cloned()
-            .and_then(|call| serde_json::from_value::<Operation>(call).ok());
+        let operation = operation_of(intent);
         let text = |name: &str| intent.call.get(name).and_then(|value| value.as_str()).map(Sym::new);
         let subject = text("identity").zip(text("profile"));
         let applied = operation
@@ -132,6 +135,11 @@ impl Engine {
         let account = self.organisation.target(target).and_then(|known| known.observed.record(anchor));
         account_file(target, anchor, account.as_ref())
     }
+}
+
+/// What an intent was going to call, if this version can read it.
+fn operation_of(intent: &OpenIntent) -> Option<Operation> {
+    intent.call.get("operation").cloned().and_then(|call| serde_json::from_value(call).ok())
 }
 
 /// Whether what was read shows an operation's effect; `None` where reading cannot tell.

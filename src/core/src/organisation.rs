@@ -365,7 +365,9 @@ impl Organisation {
     pub fn created(&mut self, target: Sym, identity: Sym, profile: Sym, username: &str) -> Option<Sym> {
         let observed = &mut self.targets.get_mut(&target)?.observed;
         let [anchor] = observed.by_username(username)[..] else { return None };
-        if observed.owner(anchor).is_some() || observed.link(identity, profile).is_some() {
+        // A link to an account that somebody deleted was to be replaced by this one.
+        let linked = observed.link(identity, profile).filter(|link| observed.account(link.anchor).is_some());
+        if observed.owner(anchor).is_some() || linked.is_some() {
             return None;
         }
         observed.made(identity, profile, anchor).then_some(anchor)

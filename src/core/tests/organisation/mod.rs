@@ -240,3 +240,23 @@ fn a_leaver_is_remembered_as_one_when_the_document_is_gone() {
     let operations: Vec<&Operation> = decided.plan.operations.iter().map(|one| &one.operation).collect();
     assert!(matches!(operations[..], [Operation::Disable { .. }]), "{operations:?}");
 }
+
+#[test]
+fn an_account_made_in_place_of_a_deleted_one_is_linked_although_the_answer_was_lost() {
+    let mut files = BTreeMap::new();
+    files.insert("p-1".to_owned(), person("p-1", "[{role: payer}]"));
+    let mut organisation = begun(&files, Observed::new(capabilities()));
+    read(&mut organisation, &[], &[]);
+    give(&mut organisation, "p-1", "pay");
+    let another = Account { anchor: "a-again".into(), ..account("p-1", &[]) };
+    let settle = |organisation: &mut Organisation| {
+        organisation.created("forge".into(), "p-1".into(), MAIN.into(), "p-1")
+    };
+    assert_eq!(settle(&mut organisation), None, "hers is there");
+
+    let mut organisation = again(&files, &organisation);
+    read(&mut organisation, &[another], &[]);
+    assert_eq!(settle(&mut organisation), Some("a-again".into()));
+    let observed = &organisation.target("forge".into()).expect("it is placed").observed;
+    assert_eq!(observed.owner("a-again".into()), Some(("p-1".into(), MAIN.into())));
+}

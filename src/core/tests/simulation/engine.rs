@@ -486,7 +486,12 @@ impl Engine {
             let holds = |(name, _): &((String, u64), Timestamp)| {
                 let same = name.0 == planned.digest.to_string();
                 let subject = planned.identity.map(|identity| (identity, planned.profile));
-                !planned.takes_away() && (same || subject.is_some() && log.open[name].subject == subject)
+                let account = planned.operation.account().filter(|_| planned.identity.is_none());
+                let made = account.is_some_and(|account| {
+                    matches!(&log.open[name].operation, Operation::Create(create) if create.username == account.username)
+                });
+                made || !planned.takes_away()
+                    && (same || subject.is_some() && log.open[name].subject == subject)
             };
             if doubts.iter().any(holds) || planned.after.iter().any(|before| doubtful.contains(before)) {
                 doubtful.insert(place);

@@ -457,6 +457,7 @@ impl Shell {
                         self.checks.after_read(&self.engine, name, before, whole, lie, sound, began);
                         self.look_up(target, unsure);
                         let settled = self.engine.settle(name, &mut self.log, now);
+                        self.say(format_args!("  settled {settled:?}"));
                         super::ledger::check_settled(self, &settled);
                         Ok(summary)
                     }
